@@ -1,0 +1,76 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target of ours: language mode 6, strict memory safety, warnings are errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "scopecheck",
+    products: [
+        .executable(name: "scopecheck", targets: ["scopecheck"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    ],
+    targets: [
+        // One module map and one shim header each; one Swift module imports each of them.
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+
+        .target(name: "Octets", swiftSettings: strict),
+        .target(name: "Kernel", dependencies: ["CLinux", "Octets"], swiftSettings: strict),
+        .target(name: "Store", dependencies: ["CLMDB", "Octets"], swiftSettings: strict),
+        .target(name: "Signatures", dependencies: ["COpenSSL", "Octets"], swiftSettings: strict),
+        .target(name: "Tokens", dependencies: ["Octets", "Signatures"], swiftSettings: strict),
+        .target(
+            name: "PolicyTables", dependencies: ["Octets", "Signatures", "Store", "Tokens"],
+            swiftSettings: strict),
+        .target(
+            name: "Decision",
+            dependencies: ["Octets", "PolicyTables", "Signatures", "Store", "Tokens"],
+            swiftSettings: strict),
+        .target(
+            name: "Policy",
+            dependencies: [
+                "Decision", "Kernel", "Octets", "PolicyTables", "Signatures", "Store", "Tokens",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(name: "FastCGI", dependencies: ["Decision", "Octets"], swiftSettings: strict),
+        .target(
+            name: "LibFCGI", dependencies: ["CFastCGI", "Decision", "FastCGI", "Octets"],
+            swiftSettings: strict),
+        .target(name: "HTTP1", dependencies: ["Decision", "Octets"], swiftSettings: strict),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Decision", "FastCGI", "HTTP1", "Kernel", "LibFCGI", "Octets", "Policy",
+                "PolicyTables", "Signatures", "Store", "Tokens",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "scopecheck",
+            dependencies: [
+                "Decision", "Kernel", "Octets", "Policy", "PolicyTables", "Server", "Signatures",
+                "Store", "Tokens",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+    ]
+)

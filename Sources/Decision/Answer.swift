@@ -1,0 +1,132 @@
+internal import Octets
+
+/// The headers of an answer (design: one name for every proxy). All are present on every answer, empty
+/// where there is nothing to say, except the challenge, which only a denial for the token's sake carries.
+public enum AnswerField: UInt8, CaseIterable, Sendable {
+    case decision = 0
+    case reason = 1
+    case route = 2
+    case policy = 3
+    case auditID = 4
+    // Empty unless the verdict is allow on a token.
+    case subject = 5
+    case client = 6
+    case issuer = 7
+    case granted = 8
+    /// `WWW-Authenticate` on 401, `X-Scope-Challenge` on 403.
+    case challenge = 9
+
+    /// `X-Scope-Decision` and so on.
+    public var headerName: StaticString {
+        switch self {
+        case .decision: "X-Scope-Decision"
+        case .reason: "X-Scope-Reason"
+        case .route: "X-Scope-Route"
+        case .policy: "X-Scope-Policy"
+        case .auditID: "X-Scope-Audit-Id"
+        case .subject: "X-Scope-Subject"
+        case .client: "X-Scope-Client"
+        case .issuer: "X-Scope-Issuer"
+        case .granted: "X-Scope-Granted"
+        case .challenge: "X-Scope-Challenge"
+        }
+    }
+
+}
+
+/// One answer: a status and the text of each field, in a buffer that is used again for the next request.
+/// Deny is what it holds before anything was decided. Every value is printable ASCII.
+public struct Answer: ~Copyable {
+    /// Bytes that all values of one answer may have together; with names and line ends a head stays under 4 KB.
+    public static let textBytesMax = 3_584
+
+    /// Bytes kept free for what is written after the granted scopes: subject, client, issuer and the short fields.
+    static let identityBytesMax = 1_024
+
+    /// 200, 401, 403 or 503.
+    public internal(set) var status: UInt16 = 403
+    public internal(set) var reason: Reason = .overloaded
+    var text = ByteWriter(capacity: Answer.textBytesMax)
+    private var places = InlineArray<10, ByteRange>(repeating: ByteRange.absent)
+
+    public init() {}
+
+    /// The value of a field, borrowed until the next decision; empty when there is none.
+    @_lifetime(borrow self)
+    public borrowing func value(of field: AnswerField) -> Span<UInt8> {
+        let span = text.bytes.bytes(at: places[Int(field.rawValue)])
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+
+    func copy(of field: AnswerField) -> [UInt8] {
+        [UInt8](copying: text.bytes.bytes(at: places[Int(field.rawValue)]))
+    }
+
+    public var isAllow: Bool { status == 200 }
+    public var hasChallenge: Bool { !places[Int(AnswerField.challenge.rawValue)].isEmpty }
+
+    /// Back to a denial that says nothing.
+    mutating func reset() {
+        status = 403
+        reason = .overloaded
+        text.removeAll()
+        for index in places.indices { places[index] = .absent }
+    }
+
+    /// Whether everything written so far fitted; an answer that did not fit is not sent.
+    var isComplete: Bool { !text.overflowed }
+
+    /// Bytes that may still be written.
+    var freeCount: Int { text.capacity - text.count }
+
+    /// Makes everything appended to the text since `start` the value of a field.
+    mutating func close(_ field: AnswerField, from start: Int) {
+        places[Int(field.rawValue)] = ByteRange(start: start, count: text.count - start)
+    }
+
+    mutating func write(_ field: AnswerField, _ value: StaticString) {
+        let start = text.count
+        text.append(value)
+        close(field, from: start)
+    }
+
+    mutating func write(_ field: AnswerField, _ value: Span<UInt8>) {
+        let start = text.count
+        text.append(value)
+        close(field, from: start)
+    }
+
+    /// Writes outside text as printable ASCII without `%` and spaces; every other byte becomes `%XX`, so that
+    /// two different values never look the same to a backend.
+    mutating func writeEncoded(_ field: AnswerField, _ value: Span<UInt8>) {
+        let start = text.count
+        text.append(percentEncoding: value)
+        close(field, from: start)
+    }
+}
+
+extension ByteWriter {
+    /// - Parameter lowestByte: the first byte that stays as it is; 0x20 keeps spaces.
+    mutating func append(percentEncoding value: Span<UInt8>, lowestByte: UInt8 = 0x21) {
+        for index in value.indices {
+            let byte = value[index]
+            if byte >= lowestByte, byte < 0x7F, byte != 0x25 {
+                append(byte)
+            } else {
+                append(0x25)
+                append(hexadecimal: byte)
+            }
+        }
+    }
+}
+
+extension Answer {
+    /// Becomes the same answer as another.
+    mutating func become(_ other: borrowing Answer) {
+        status = other.status
+        reason = other.reason
+        text.removeAll()
+        text.append(other.text.bytes)
+        places = other.places
+    }
+}

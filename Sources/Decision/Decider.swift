@@ -1,0 +1,113 @@
+internal import Octets
+public import PolicyTables
+internal import Signatures
+internal import Tokens
+
+/// What became of one request.
+public enum Outcome: Equatable, Sendable {
+    /// The decider's `answer` holds the answer.
+    case answered
+    /// The token was not seen before and no verification was allowed now. Ask again later, with one allowed.
+    case verificationOwed
+    /// The token names a key that the issuer's set does not have. Worth a fetch; ask again afterwards.
+    case keyOwed(issuerIndex: Int)
+}
+
+/// How far a decision may go.
+public struct DecisionLimits: Sendable {
+    /// Whether a signature may be verified now.
+    public var mayVerify: Bool
+    /// Whether an unknown key may be waited for; otherwise it is a denial.
+    public var mayWaitForKey: Bool
+
+    public init(mayVerify: Bool = true, mayWaitForKey: Bool = false) {
+        self.mayVerify = mayVerify
+        self.mayWaitForKey = mayWaitForKey
+    }
+}
+
+/// Decides requests, one at a time, on one thread. A total function of the request's facts, the policy snapshot,
+/// the token and the time: every path that is not an enumerated ground to allow ends as a denial.
+///
+/// After the first requests have warmed its buffers, a request with a token seen before allocates nothing and
+/// takes no lock.
+public final class Decider {
+    public static let textBytesMax = Answer.textBytesMax
+
+    let board: SnapshotBoard
+    var snapshot: DecisionSnapshot?
+    var epoch: UInt64 = 0
+    var reader: PolicyReader
+    var state: DecisionState
+
+    /// - Parameters:
+    ///   - reader: of the store that the board's snapshots live in; this decider's own.
+    ///   - tokenCacheEntriesMax: verified tokens kept at the most.
+    ///   - auditPrefix: 16 hexadecimal characters, unique to this decider since the daemon started.
+    public init(
+        board: SnapshotBoard, reader: consuming PolicyReader, tokenCacheEntriesMax: Int, auditPrefix: [UInt8]
+    ) {
+        self.board = board
+        self.reader = reader
+        self.state = DecisionState(tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix)
+    }
+
+    /// Decides on one request.
+    /// - Parameters:
+    ///   - facts: places in `bytes`.
+    ///   - now: Unix seconds.
+    public func decide(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
+    ) -> Outcome {
+        board.refresh(&snapshot, seen: &epoch)
+        state.begin()
+        guard let snapshot else {
+            state.finish(.noPolicy, label: [])
+            return .answered
+        }
+        guard reader.begin(version: snapshot.version) else {
+            state.finish(.policyUnreadable, label: snapshot.label)
+            return .answered
+        }
+        defer { reader.end() }
+        return state.decide(facts, bytes, snapshot: snapshot, reader: reader, now: now, limits: limits)
+    }
+
+    /// The answer of the last decision; a denial before the first.
+    public func withAnswer<R>(_ body: (borrowing Answer) -> R) -> R {
+        body(state.answer)
+    }
+
+    /// Copies the answer of the last decision out.
+    public func copyAnswer(into answer: inout Answer) {
+        answer.become(state.answer)
+    }
+
+    public var reason: Reason { state.answer.reason }
+    public var status: UInt16 { state.answer.status }
+
+    /// Verified tokens held in the cache.
+    public var cachedTokenCount: Int { state.tokens.count }
+
+    /// The counters of this decider since it was made.
+    public var counts: DecisionCounts { state.counts }
+}
+
+/// What a decider has done, by kind.
+public struct DecisionCounts: Sendable {
+    public var allowed: UInt64 = 0
+    public var denied: UInt64 = 0
+    public var unanswerable: UInt64 = 0
+    public var tokenCacheHits: UInt64 = 0
+    public var verifications: UInt64 = 0
+
+    public init() {}
+
+    public static func += (left: inout DecisionCounts, right: DecisionCounts) {
+        left.allowed &+= right.allowed
+        left.denied &+= right.denied
+        left.unanswerable &+= right.unanswerable
+        left.tokenCacheHits &+= right.tokenCacheHits
+        left.verifications &+= right.verifications
+    }
+}

@@ -1,0 +1,140 @@
+internal import Octets
+internal import PolicyTables
+internal import Tokens
+
+// How a decision becomes an answer. The one place that builds an allow is `allow(_:_:)`.
+
+/// The grounds on which a request may pass. There is no other way to an allow.
+enum AllowGround {
+    case granted
+    case `public`
+    case preflight
+    case observed
+
+    var reason: Reason {
+        switch self {
+        case .granted: .granted
+        case .public: .public
+        case .preflight: .preflight
+        case .observed: .observed
+        }
+    }
+}
+
+extension DecisionState {
+    mutating func allow(_ ground: AllowGround, _ snapshot: DecisionSnapshot) -> Outcome {
+        if ground.reason == .granted {
+            guard let token else { return deny(.policyUnreadable, snapshot) }
+            answer.writeEncoded(.subject, token.subject)
+            answer.writeEncoded(.client, token.client)
+            let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
+            answer.writeEncoded(.issuer, issuer.span)
+        }
+        finish(ground.reason, label: snapshot.label)
+        // DENY: an answer that does not fit its limits is not given.
+        if !answer.isComplete {
+            answer.reset()
+            finish(.overloaded, label: snapshot.label)
+        }
+        return .answered
+    }
+
+    mutating func deny(_ reason: Reason, _ snapshot: DecisionSnapshot) -> Outcome {
+        finish(reason, label: snapshot.label)
+        if !answer.isComplete {
+            answer.reset()
+            finish(reason, label: [])
+        }
+        return .answered
+    }
+
+    /// Writes what every answer carries and sets its status.
+    mutating func finish(_ reason: Reason, label: [UInt8]) {
+        answer.reason = reason
+        answer.status = reason.status
+        let isAllow = reason.status == 200
+        answer.write(.decision, isAllow ? "allow" : "deny")
+        answer.write(.reason, reason.name)
+        answer.write(.policy, label.span)
+        writeAuditID()
+        switch reason.status {
+        case 200: counts.allowed &+= 1
+        case 503: counts.unanswerable &+= 1
+        default: counts.denied &+= 1
+        }
+    }
+
+    /// `service METHOD /path`; the spaces between stay, everything else outside ASCII is escaped.
+    mutating func writeRoute(_ label: Span<UInt8>, _ service: Span<UInt8>) {
+        let start = answer.text.count
+        answer.text.append(service)
+        answer.text.append(0x20)
+        answer.text.append(percentEncoding: label, lowestByte: 0x20)
+        answer.close(.route, from: start)
+    }
+
+    mutating func writeChallenge(
+        _ reason: Reason, table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord,
+        catalogue: borrowing Catalogue
+    ) {
+        guard let error = ChallengeError(reason) else { return }
+        let start = answer.text.count
+        answer.text.append("Bearer realm=\"")
+        answer.text.append(service.name)
+        answer.text.append(0x22)
+        answer.text.append(error.text)
+        let mark = answer.text.count
+        answer.text.append(", scope=\"")
+        appendRequired(table, rule, catalogue, heldBy: nil)
+        answer.text.append(0x22)
+        if answer.text.count - mark > ChallengeError.scopeBytesMax || answer.text.overflowed {
+            answer.text.rewind(to: mark)
+        }
+        answer.close(.challenge, from: start)
+    }
+
+    /// The effective scopes; where they would not fit beside the rest, those that the route required and the
+    /// mark `"shortened"`, which no scope can be taken for (a quote is no scope character, RFC 6749 §3.3).
+    mutating func writeGranted(
+        _ grant: Grant, table: borrowing HostTable, rule: RouteRule, catalogue: borrowing Catalogue
+    ) {
+        let text = grant.text
+        if grant.isTextWhole, text.count <= answer.freeCount - Answer.identityBytesMax {
+            answer.write(.granted, text.span)
+            return
+        }
+        let start = answer.text.count
+        appendRequired(table, rule, catalogue, heldBy: grant)
+        answer.text.append(" \"shortened\"")
+        answer.close(.granted, from: start)
+    }
+
+    /// The scopes that a route names, `all` before `any`, separated by spaces.
+    /// - Parameter grant: leaves out those that it does not hold.
+    private mutating func appendRequired(
+        _ table: borrowing HostTable, _ rule: RouteRule, _ catalogue: borrowing Catalogue, heldBy grant: Grant?
+    ) {
+        let start = answer.text.count
+        for index in 0..<rule.allCount + rule.anyCount {
+            let scope =
+                index < rule.allCount
+                ? table.scope(of: rule, all: index) : table.scope(of: rule, any: index - rule.allCount)
+            guard let scope, grant?.contains(scope) ?? true else { continue }
+            if answer.text.count > start { answer.text.append(0x20) }
+            answer.text.append(catalogue.scopeName(scope))
+        }
+    }
+
+    private mutating func writeAuditID() {
+        auditSequence &+= 1
+        let start = answer.text.count
+        let prefix = auditPrefix
+        answer.text.append(prefix.span)
+        var shift: UInt64 = 64
+        while shift > 0 {
+            shift -= 8
+            answer.text.append(hexadecimal: UInt8(truncatingIfNeeded: auditSequence >> shift))
+        }
+        answer.close(.auditID, from: start)
+    }
+}

@@ -1,0 +1,107 @@
+internal import Octets
+public import PolicyTables
+public import Tokens
+
+/// How the last decision came about, copied out for commands. Collected only when asked for, off the request path.
+public struct DecisionDetails: Sendable {
+    /// Host as the tables spell it; empty when it could not be read.
+    public var host: [UInt8] = []
+    public var path: [UInt8] = []
+    public var decodedPath: [UInt8] = []
+    public var service: [UInt8]?
+    /// As written in the policy: `GET /orders/{order}`.
+    public var route: [UInt8]?
+    public var ground: RouteGround?
+    public var requiredAll: [[UInt8]] = []
+    public var requiredAny: [[UInt8]] = []
+    /// Effective scopes of the token under this policy, in byte order.
+    public var granted: [[UInt8]] = []
+    public var observedReason: Reason?
+    public var observeUntil: Int64?
+
+    public init() {}
+}
+
+extension Decider {
+    /// Whether `details` are collected from now on.
+    public var collectsDetails: Bool {
+        get { state.collectsDetails }
+        set { state.collectsDetails = newValue }
+    }
+
+    public var details: DecisionDetails { state.details }
+
+    /// The token that was verified for the last decision, whatever came of it.
+    public var verifiedToken: VerifiedToken? { state.token }
+
+    /// What the last decision's snapshot is called in answers; empty without a policy.
+    public var policyLabel: [UInt8] { snapshot?.label ?? [] }
+}
+
+extension DecisionState {
+    mutating func collectTarget() {
+        details.host = [UInt8](copying: host.name.bytes)
+        details.path = [UInt8](copying: target.path.bytes)
+        details.decodedPath = [UInt8](copying: target.decoded.bytes)
+    }
+
+    mutating func collectRule(
+        _ table: borrowing HostTable, _ rule: RouteRule, _ service: borrowing ServiceRecord,
+        _ catalogue: borrowing Catalogue
+    ) {
+        details.service = [UInt8](copying: service.name)
+        details.route = [UInt8](copying: table.label(of: rule))
+        details.ground = rule.ground
+        details.observeUntil = rule.observeUntil > 0 ? rule.observeUntil : nil
+        for index in 0..<rule.allCount {
+            guard let scope = table.scope(of: rule, all: index) else { continue }
+            details.requiredAll.append([UInt8](copying: catalogue.scopeName(scope)))
+        }
+        for index in 0..<rule.anyCount {
+            guard let scope = table.scope(of: rule, any: index) else { continue }
+            details.requiredAny.append([UInt8](copying: catalogue.scopeName(scope)))
+        }
+    }
+
+    mutating func collectGrant(_ grant: Grant, _ catalogue: borrowing Catalogue) {
+        var names: [[UInt8]] = []
+        for scope in grant.scopes { names.append([UInt8](copying: catalogue.scopeName(scope))) }
+        names.sort { $0.lexicographicallyPrecedes($1) }
+        details.granted = names
+    }
+}
+
+extension Decider {
+    /// The `WWW-Authenticate` value of the last answer; nil when it has none.
+    public var challenge: [UInt8]? {
+        let value = state.answer.copy(of: .challenge)
+        return value.isEmpty ? nil : value
+    }
+
+    /// Identifier of the issuer that a token of the present snapshot came from.
+    public func issuer(of token: VerifiedToken) -> [UInt8]? {
+        guard let snapshot, token.issuerIndex < snapshot.issuers.issuers.count else { return nil }
+        return snapshot.issuers.issuers[token.issuerIndex].settings.issuer
+    }
+
+    public var auditID: [UInt8] { state.answer.copy(of: .auditID) }
+}
+
+extension Decider {
+    /// Every path of the policy that matches the last request's target, most specific first; the first decides.
+    /// For explanations: walks the host's table and allocates.
+    public func consideredPaths(port: UInt16) -> [ConsideredPath] {
+        guard let snapshot, reader.begin(version: snapshot.version) else { return [] }
+        defer { reader.end() }
+        return considered(reader, state.details, port)
+    }
+
+    private func considered(
+        _ reader: borrowing PolicyReader, _ details: DecisionDetails, _ port: UInt16
+    ) -> [ConsideredPath] {
+        let host = details.host
+        let path = details.path
+        guard let table = reader.hostTable(host.span) else { return [] }
+        return table.considered(path: path.span, port: port) ?? []
+    }
+}

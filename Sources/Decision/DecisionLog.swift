@@ -1,0 +1,54 @@
+public import Octets
+internal import Tokens
+
+extension Decider {
+    /// Whether the last decision belongs in the log: a denial, or one that observe mode let pass.
+    public var isNoteworthy: Bool { state.answer.status != 200 || state.observedReason != nil }
+
+    /// The last decision as members of a JSON object, each with a comma before it:
+    /// `,"verdict":"deny","reason":"insufficient_scope",…`. Values from outside are cut at `valueBytesMax` bytes.
+    public func appendLogMembers(
+        to line: inout ByteWriter, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, valueBytesMax: Int
+    ) {
+        line.append(",\"verdict\":")
+        line.append(jsonLiteral: state.answer.isAllow ? "allow" : "deny")
+        line.append(",\"reason\":")
+        line.append(jsonLiteral: state.answer.reason.name)
+        if let observed = state.observedReason {
+            line.append(",\"would_be\":")
+            line.append(jsonLiteral: observed.name)
+        }
+        line.append(",\"status\":")
+        line.append(decimal: UInt64(state.answer.status))
+        append(",\"route\":", state.answer.value(of: .route), to: &line, valueBytesMax)
+        append(",\"policy\":", state.answer.value(of: .policy), to: &line, valueBytesMax)
+        append(",\"audit_id\":", state.answer.value(of: .auditID), to: &line, valueBytesMax)
+        append(",\"request_id\":", bytes.bytes(at: facts.requestID), to: &line, valueBytesMax)
+        append(",\"client_address\":", bytes.bytes(at: facts.clientAddress), to: &line, valueBytesMax)
+        append(",\"method\":", bytes.bytes(at: facts.method), to: &line, valueBytesMax)
+        append(",\"host\":", bytes.bytes(at: facts.host), to: &line, valueBytesMax)
+        append(",\"port\":", bytes.bytes(at: facts.port), to: &line, valueBytesMax)
+        append(",\"target\":", withoutQuery(bytes.bytes(at: facts.target)), to: &line, valueBytesMax)
+        guard let token = state.token else { return }
+        append(",\"subject\":", token.subject, to: &line, valueBytesMax)
+        append(",\"client\":", token.client, to: &line, valueBytesMax)
+        append(",\"scopes\":", token.scopeText, to: &line, valueBytesMax)
+    }
+
+    /// Nothing is written for an empty value.
+    private func append(
+        _ name: StaticString, _ value: Span<UInt8>, to line: inout ByteWriter, _ valueBytesMax: Int
+    ) {
+        guard value.count > 0 else { return }
+        line.append(name)
+        line.append(jsonString: value.extracting(0..<min(value.count, valueBytesMax)))
+    }
+
+    /// Queries hold secrets often enough, and decide nothing here.
+    @_lifetime(copy target)
+    private func withoutQuery(_ target: Span<UInt8>) -> Span<UInt8> {
+        var end = 0
+        while end < target.count, target[end] != 0x3F { end += 1 }
+        return target.extracting(0..<end)
+    }
+}

@@ -1,0 +1,219 @@
+internal import Octets
+internal import PolicyTables
+internal import Signatures
+internal import Tokens
+
+/// The buffers, caches and result of one decider, apart from the store's reader so that tables can be borrowed
+/// from the one while the other is written.
+struct DecisionState: ~Copyable {
+    var answer = Answer()
+    var target = CanonicalTarget()
+    var host = CanonicalHost()
+    var authority = CanonicalHost()
+    var tokens: TokenCache
+    var refusedTokens = RefusedTokenCache()
+    var grants = GrantTable()
+    var counts = DecisionCounts()
+    var hasher = SHA256Hasher()
+    let verifier = TokenVerifier()
+
+    /// The verified token of the last decision, for the log; nil when none was verified.
+    var token: VerifiedToken?
+    var grant: Grant?
+    /// What enforcement would have said where observe mode let the request pass.
+    var observedReason: Reason?
+    /// The rule that the last decision came to, with its service; for explanations.
+    var rule: RouteRule?
+    var collectsDetails = false
+    var details = DecisionDetails()
+
+    let auditPrefix: [UInt8]
+    var auditSequence: UInt64 = 0
+
+    init(tokenCacheEntriesMax: Int, auditPrefix: [UInt8]) {
+        tokens = TokenCache(entriesMax: tokenCacheEntriesMax)
+        self.auditPrefix = auditPrefix
+    }
+
+    mutating func begin() {
+        answer.reset()
+        token = nil
+        grant = nil
+        observedReason = nil
+        rule = nil
+        if collectsDetails { details = DecisionDetails() }
+    }
+
+    // MARK: the way of one request
+
+    mutating func decide(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, snapshot: DecisionSnapshot,
+        reader: borrowing PolicyReader, now: Int64, limits: DecisionLimits
+    ) -> Outcome {
+        var port: UInt16 = 0
+        if let refusal = readFacts(facts, bytes, port: &port) {
+            return deny(refusal, snapshot)
+        }
+        if collectsDetails { collectTarget() }
+        guard let catalogue = reader.catalogue() else { return deny(.policyUnreadable, snapshot) }
+        guard let table = reader.hostTable(host.name.bytes) else { return deny(.unknownHost, snapshot) }
+        let rule: RouteRule
+        switch findRoute(table, facts, bytes, port: port) {
+        case .found(let found): rule = found
+        case .refused(let reason): return deny(reason, snapshot)
+        }
+        self.rule = rule
+        guard let service = catalogue.service(rule.serviceIndex) else {
+            return deny(.policyUnreadable, snapshot)
+        }
+        writeRoute(table.label(of: rule), service.name)
+        if collectsDetails { collectRule(table, rule, service, catalogue) }
+        switch rule.ground {
+        case .public: return allow(.public, snapshot)
+        case .preflight: return allow(.preflight, snapshot)
+        case .scopes: break
+        }
+        let reason: Reason
+        switch check(
+            facts, bytes, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
+            now: now, limits: limits)
+        {
+        case .reason(let found): reason = found
+        case .owed(let outcome): return outcome
+        }
+        if reason == .granted, let grant {
+            writeGranted(grant, table: table, rule: rule, catalogue: catalogue)
+            return allow(.granted, snapshot)
+        }
+        if reason.status != 503, rule.observeUntil > now {
+            observedReason = reason
+            if collectsDetails { details.observedReason = reason }
+            return allow(.observed, snapshot)
+        }
+        writeChallenge(reason, table: table, rule: rule, service: service, catalogue: catalogue)
+        return deny(reason, snapshot)
+    }
+
+    /// Reads target, host and port into the state.
+    /// - Returns: why the request is refused already, or nil.
+    private mutating func readFacts(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: inout UInt16
+    ) -> Reason? {
+        if facts.conflict { return .conflictingFacts }
+        guard !facts.method.isEmpty, !facts.target.isEmpty, !facts.host.isEmpty, !facts.scheme.isEmpty,
+            !facts.port.isEmpty
+        else { return .missingFact }
+        guard let number = decimalPort(bytes.bytes(at: facts.port)) else { return .conflictingFacts }
+        port = number
+        let scheme = bytes.bytes(at: facts.scheme)
+        guard equalIgnoringCase(scheme, "https") || equalIgnoringCase(scheme, "http") else {
+            return .conflictingFacts
+        }
+        let raw = bytes.bytes(at: facts.target)
+        guard target.read(raw) else { return .ambiguousTarget }
+        guard host.read(bytes.bytes(at: facts.host)) else { return .unknownHost }
+        if target.authority.isPresent {
+            guard authority.read(raw.bytes(at: target.authority)),
+                equal(authority.name.bytes, host.name.bytes)
+            else { return .ambiguousTarget }
+        }
+        let normalized = bytes.bytes(at: facts.normalizedPath)
+        if normalized.count > 0, !equal(normalized, target.decoded.bytes) { return .pathMismatch }
+        return nil
+    }
+
+    private enum RouteSearch {
+        case found(RouteRule)
+        case refused(Reason)
+    }
+
+    private func findRoute(
+        _ table: borrowing HostTable, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16
+    ) -> RouteSearch {
+        let method = bytes.bytes(at: facts.method)
+        if equal(method, "OPTIONS"), facts.originCount == 1, !facts.origin.isEmpty,
+            facts.accessControlRequestMethodCount == 1
+        {
+            let requested = bytes.bytes(at: facts.accessControlRequestMethod)
+            if let rule = table.matchPreflight(path: target.path.bytes, port: port, requestedMethod: requested) {
+                return .found(rule)
+            }
+        }
+        switch table.match(method: method, path: target.path.bytes, port: port) {
+        case .matched(let rule):
+            // A preflight route answers preflights only; anything else that says OPTIONS is not one.
+            if case .preflight = rule.ground { return .refused(.methodNotAllowed) }
+            return .found(rule)
+        case .unknownRoute: return .refused(.unknownRoute)
+        case .methodNotAllowed: return .refused(.methodNotAllowed)
+        case .portNotAllowed: return .refused(.portNotAllowed)
+        case .unreadable: return .refused(.policyUnreadable)
+        }
+    }
+
+    private enum Check {
+        case reason(Reason)
+        case owed(Outcome)
+    }
+
+    /// Everything that the token must satisfy on this route, in the order in which reasons are given.
+    private mutating func check(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, table: borrowing HostTable, rule: RouteRule,
+        service: borrowing ServiceRecord, catalogue: borrowing Catalogue, snapshot: DecisionSnapshot,
+        now: Int64, limits: DecisionLimits
+    ) -> Check {
+        let credential: ByteRange
+        switch findCredential(facts, bytes, source: service.tokenSource, name: service.tokenSourceName) {
+        case .token(let range): credential = range
+        case .refused(let reason): return .reason(reason)
+        }
+        let found: VerifiedToken
+        switch verify(bytes.bytes(at: credential), snapshot, now: now, limits: limits) {
+        case .token(let token): found = token
+        case .refused(let reason): return .reason(reason)
+        case .owed(let outcome): return .owed(outcome)
+        }
+        token = found
+        guard service.allows(issuer: found.issuerIndex) else { return .reason(.issuerNotAllowed) }
+        guard service.audience.count == 0 || found.hasAudience(service.audience) else {
+            return .reason(.audienceMismatch)
+        }
+        let grant = tokens.grant(of: found, activation: snapshot.activation) ?? remember(found, catalogue, snapshot)
+        self.grant = grant
+        if collectsDetails { collectGrant(grant, catalogue) }
+        guard holds(grant, table, rule) else { return .reason(.insufficientScope) }
+        return .reason(bindingsHold(found, table, rule) ? .granted : .bindingMismatch)
+    }
+
+    private mutating func remember(
+        _ token: VerifiedToken, _ catalogue: borrowing Catalogue, _ snapshot: DecisionSnapshot
+    ) -> Grant {
+        let grant = grants.grant(
+            forScopes: token.scopeText, activation: snapshot.activation, catalogue: catalogue)
+        tokens.setGrant(grant, of: token, activation: snapshot.activation)
+        return grant
+    }
+
+    private func holds(_ grant: Grant, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
+        guard rule.allCount + rule.anyCount > 0 else { return false }
+        for index in 0..<rule.allCount {
+            guard let scope = table.scope(of: rule, all: index), grant.contains(scope) else { return false }
+        }
+        guard rule.anyCount > 0 else { return true }
+        for index in 0..<rule.anyCount {
+            if let scope = table.scope(of: rule, any: index), grant.contains(scope) { return true }
+        }
+        return false
+    }
+
+    /// Exact bytes, never empty.
+    private func bindingsHold(_ token: VerifiedToken, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
+        for index in 0..<rule.bindingCount {
+            guard let binding = table.binding(of: rule, index) else { return false }
+            let segment = target.decoded.bytes.bytes(at: target.decodedSegment(binding.segment))
+            guard segment.count > 0, let claim = token.boundClaim(binding.claimIndex), equal(claim, segment)
+            else { return false }
+        }
+        return true
+    }
+}

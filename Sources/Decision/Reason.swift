@@ -1,0 +1,145 @@
+/// Why a decision came out as it did. The raw values and names are stable: logs, metrics, policies' own
+/// tests and the answers carry them.
+public enum Reason: UInt16, CaseIterable, Sendable {
+    // Grounds to allow.
+    /// The token carries the scopes that the route requires.
+    case granted = 1
+    /// The route is public.
+    case `public` = 2
+    /// A CORS preflight on a path that lists one.
+    case preflight = 3
+    /// Would have been denied; the route is in observe mode and its date has not passed.
+    case observed = 4
+
+    // Cannot answer: 503.
+    /// No policy has been loaded.
+    case noPolicy = 10
+    /// The issuer's keys have never been fetched.
+    case keysUnavailable = 11
+    /// The issuer's keys are older than the longest time they may be used.
+    case keysStale = 12
+    /// The compiled policy could not be read.
+    case policyUnreadable = 13
+    /// A limit of the daemon is reached.
+    case overloaded = 14
+
+    // The request itself: 403, no challenge.
+    /// The proxy did not send a fact that its profile demands.
+    case missingFact = 20
+    /// A fact was sent twice or is not of its form.
+    case conflictingFacts = 21
+    /// A backend could read the target in another way.
+    case ambiguousTarget = 22
+    /// The proxy's own reading of the path differs from ours.
+    case pathMismatch = 23
+    /// The host is none of the policy's.
+    case unknownHost = 24
+    /// The path is none of the service's.
+    case unknownRoute = 25
+    /// The path is known, the method is not listed there.
+    case methodNotAllowed = 26
+    /// The route is not open on this port.
+    case portNotAllowed = 27
+
+    // Credentials: 401 with `invalid_request`, 400 at the client.
+    /// More than one credential, or more than one way of sending it.
+    case multipleCredentials = 30
+    /// The Authorization header is not of its form.
+    case malformedAuthorization = 31
+
+    // 401.
+    /// No access token on the request.
+    case noToken = 32
+    /// The scheme is one that this issuer or build does not take.
+    case unsupportedScheme = 33
+
+    // The token: 401, `invalid_token`.
+    case tokenTooLarge = 40
+    case tokenMalformed = 41
+    case tokenEncrypted = 42
+    case headerMalformed = 43
+    case tokenTypeMismatch = 44
+    case algorithmNotAllowed = 45
+    case criticalHeader = 46
+    case claimsMalformed = 47
+    case unknownIssuer = 48
+    case issuerNotAllowed = 49
+    case unknownKey = 50
+    case signatureInvalid = 51
+    case missingClaim = 52
+    case expired = 53
+    case notYetValid = 54
+    case audienceMismatch = 55
+    /// The token is bound to a key (`cnf`) and this build or route cannot prove possession.
+    case proofRequired = 56
+
+    // The token is good, not enough: 403, `insufficient_scope`.
+    case insufficientScope = 60
+    /// A claim does not equal the segment of the path that the route binds to it.
+    case bindingMismatch = 61
+
+    /// The stable name: snake case.
+    public var name: StaticString {
+        switch self {
+        case .granted: "granted"
+        case .public: "public"
+        case .preflight: "preflight"
+        case .observed: "observed"
+        case .noPolicy: "no_policy"
+        case .keysUnavailable: "keys_unavailable"
+        case .keysStale: "keys_stale"
+        case .policyUnreadable: "policy_unreadable"
+        case .overloaded: "overloaded"
+        case .missingFact: "missing_fact"
+        case .conflictingFacts: "conflicting_facts"
+        case .ambiguousTarget: "ambiguous_target"
+        case .pathMismatch: "path_mismatch"
+        case .unknownHost: "unknown_host"
+        case .unknownRoute: "unknown_route"
+        case .methodNotAllowed: "method_not_allowed"
+        case .portNotAllowed: "port_not_allowed"
+        case .multipleCredentials: "multiple_credentials"
+        case .malformedAuthorization: "malformed_authorization"
+        case .noToken: "no_token"
+        case .unsupportedScheme: "unsupported_scheme"
+        case .tokenTooLarge: "token_too_large"
+        case .tokenMalformed: "token_malformed"
+        case .tokenEncrypted: "token_encrypted"
+        case .headerMalformed: "header_malformed"
+        case .tokenTypeMismatch: "token_type_mismatch"
+        case .algorithmNotAllowed: "algorithm_not_allowed"
+        case .criticalHeader: "critical_header"
+        case .claimsMalformed: "claims_malformed"
+        case .unknownIssuer: "unknown_issuer"
+        case .issuerNotAllowed: "issuer_not_allowed"
+        case .unknownKey: "unknown_key"
+        case .signatureInvalid: "signature_invalid"
+        case .missingClaim: "missing_claim"
+        case .expired: "expired"
+        case .notYetValid: "not_yet_valid"
+        case .audienceMismatch: "audience_mismatch"
+        case .proofRequired: "proof_required"
+        case .insufficientScope: "insufficient_scope"
+        case .bindingMismatch: "binding_mismatch"
+        }
+    }
+
+    /// The HTTP status that the adapters answer with.
+    public var status: UInt16 {
+        switch rawValue {
+        case 1..<10: 200
+        case 10..<20: 503
+        case 20..<30: 403
+        case 30..<60: 401
+        default: 403
+        }
+    }
+
+    /// The facts themselves were not as a proxy sends them, so that the bytes behind them are not to be trusted.
+    public var areFactsDoubtful: Bool {
+        switch self {
+        case .missingFact, .conflictingFacts, .ambiguousTarget, .pathMismatch: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// Which bytes may stand where in a request head (RFC 9110 §5.6.2 and §5.5, RFC 3986 §3.2.2). Sets over
+// ASCII as two words of 64 bits: one shift and one mask per byte.
+
+@inline(always)
+private func contains(_ low: UInt64, _ high: UInt64, _ byte: UInt8) -> Bool {
+    let word = byte & 0x40 == 0 ? low : high
+    return byte < 0x80 && word >> UInt64(byte & 0x3F) & 1 != 0
+}
+
+/// `tchar`: letters, digits and ``!#$%&'*+-.^_`|~``.
+@inline(always)
+func isTokenByte(_ byte: UInt8) -> Bool {
+    contains(0x03FF_6CFA_0000_0000, 0x57FF_FFFF_C7FF_FFFE, byte)
+}
+
+/// A byte of `uri-host [ ":" port ]`: unreserved, sub-delims, `%`, `:`, `[`, `]`; but no comma, which is what
+/// two Host lines become when they are joined.
+@inline(always)
+func isHostByte(_ byte: UInt8) -> Bool {
+    contains(0x2FFF_6FF2_0000_0000, 0x47FF_FFFE_AFFF_FFFE, byte)
+}
+
+/// A byte of a request target: visible ASCII. What the target means is not decided here.
+@inline(always)
+func isTargetByte(_ byte: UInt8) -> Bool {
+    byte &- 0x21 < 0x5E
+}
+
+/// `field-vchar`, space or tab. Above ASCII, `obs-text` is let through, as bytes.
+@inline(always)
+func isValueByte(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte != 0x7F || byte == 0x09
+}
+
+@inline(always)
+func isBlank(_ byte: UInt8) -> Bool {
+    byte == 0x20 || byte == 0x09
+}

@@ -1,0 +1,79 @@
+/// Diagnostics for people:
+/// ```
+/// policy.yaml:12:9: error: unknown scope `orders:raed`
+///       - { match: GET /orders, scopes: orders:raed }
+///                                       ^
+///   mend: did you mean `orders:read`?
+/// ```
+public func diagnosticsText(_ policy: PolicySource, source: [UInt8]) -> String {
+    let lines = LineIndex(source)
+    var result = ""
+    for diagnostic in policy.diagnostics { append(diagnostic, lines, to: &result) }
+    if policy.omittedCount > 0 {
+        result += "and \(policy.omittedCount) more; mend these first and check again\n"
+    }
+    return result
+}
+
+private func append(_ diagnostic: Diagnostic, _ lines: LineIndex, to result: inout String) {
+    let place = "\(diagnostic.file):\(diagnostic.line):\(diagnostic.column)"
+    result += "\(place): \(diagnostic.severity.rawValue): \(diagnostic.message)\n"
+    appendExcerpt(lines.line(diagnostic.line), column: diagnostic.column, to: &result)
+    result += "  mend: \(diagnostic.mend)\n"
+    for note in diagnostic.notes {
+        result += "  note: \(diagnostic.file):\(note.position.line):\(note.position.column): \(note.message)\n"
+    }
+}
+
+/// Characters of a source line that are shown, the marked one among them: a policy may be one line of megabytes.
+private let excerptCharactersMax = 120
+/// Looked through for the marked character; a mark further on is shown without its line.
+private let searchedBytesMax = 65_536
+
+private func appendExcerpt(_ line: ArraySlice<UInt8>, column: Int, to result: inout String) {
+    let text = String(decoding: line.prefix(searchedBytesMax), as: UTF8.self)
+    let scalars = Array(text.unicodeScalars)
+    guard column >= 1, column <= scalars.count + 1, !scalars.isEmpty else { return }
+    var first = 0
+    if column > excerptCharactersMax - 20 { first = column - excerptCharactersMax / 2 }
+    let last = min(scalars.count, first + excerptCharactersMax)
+    var shown = first > 0 ? "…" : ""
+    var mark = first > 0 ? " " : ""
+    for index in first..<last {
+        let scalar = scalars[index]
+        // A tab stays one wherever the mark must stand below it; other invisible characters show as one place.
+        shown.unicodeScalars.append(isVisible(scalar) || scalar == "\t" ? scalar : "\u{FFFD}")
+        if index < column - 1 { mark += scalar == "\t" ? "\t" : " " }
+    }
+    if last < scalars.count { shown += "…" }
+    result += shown + "\n" + mark + "^\n"
+}
+
+/// Diagnostics for programs: one JSON object with `diagnostics`, `errors`, `warnings` and `omitted`.
+public func diagnosticsJSON(_ policy: PolicySource) -> String {
+    var writer = JSONText()
+    writer.object {
+        $0.array("diagnostics", policy.diagnostics) { writer, diagnostic in
+            writer.object {
+                $0.member("severity", diagnostic.severity.rawValue)
+                $0.member("code", diagnostic.code.name)
+                $0.member("file", diagnostic.file)
+                $0.member("line", diagnostic.line)
+                $0.member("column", diagnostic.column)
+                $0.member("message", diagnostic.message)
+                $0.member("mend", diagnostic.mend)
+                $0.array("notes", diagnostic.notes) { writer, note in
+                    writer.object {
+                        $0.member("line", note.position.line)
+                        $0.member("column", note.position.column)
+                        $0.member("message", note.message)
+                    }
+                }
+            }
+        }
+        $0.member("errors", policy.errorCount)
+        $0.member("warnings", policy.warningCount)
+        $0.member("omitted", policy.omittedCount)
+    }
+    return writer.text
+}

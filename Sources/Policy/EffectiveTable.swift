@@ -1,0 +1,183 @@
+public import PolicyTables
+
+/// What a policy comes to, one row for each host, method and path: base paths joined, wildcards and
+/// implications expanded.
+public struct EffectiveTable: Sendable {
+    public struct Requirement: Sendable, Equatable {
+        /// The scope that the route names.
+        public var scope: String
+        /// Every scope that satisfies it, itself first, then by name.
+        public var accepted: [String]
+    }
+
+    public struct Binding: Sendable, Equatable {
+        public var parameter: String
+        public var claim: String
+    }
+
+    public enum Ground: String, Sendable {
+        case scopes
+        case `public`
+        case preflight
+    }
+
+    public struct Row: Sendable, Equatable {
+        public var service: String
+        public var host: String
+        /// Empty means any.
+        public var ports: [UInt16]
+        public var method: String
+        /// The whole path, base path included.
+        public var path: String
+        public var ground: Ground
+        public var all: [Requirement]
+        public var any: [Requirement]
+        public var bindings: [Binding]
+        /// Unix seconds; nil enforces.
+        public var observeUntil: Int64?
+        public var label: String
+    }
+
+    /// In the order of the policy, hosts of a service innermost.
+    public var rows: [Row]
+}
+
+/// The rows of a checked model.
+public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
+    let accepted = acceptedScopes(model)
+    func requirements(_ scopes: [UInt16]) -> [EffectiveTable.Requirement] {
+        scopes.map { EffectiveTable.Requirement(scope: model.scopes[Int($0)].name, accepted: accepted[Int($0)]) }
+    }
+    var rows: [EffectiveTable.Row] = []
+    for service in model.services {
+        for route in service.routes {
+            var row = EffectiveTable.Row(
+                service: service.name, host: "", ports: route.ports.isEmpty ? service.ports : route.ports,
+                method: route.method, path: PathTemplate.text(route.segments), ground: .public, all: [], any: [],
+                bindings: bindings(route), observeUntil: route.observeUntil, label: route.label)
+            switch route.ground {
+            case .public: row.ground = .public
+            case .preflight: row.ground = .preflight
+            case .scopes(let all, let any):
+                row.ground = .scopes
+                row.all = requirements(all)
+                row.any = requirements(any)
+            }
+            for host in service.hosts {
+                row.host = host
+                rows.append(row)
+            }
+        }
+    }
+    return EffectiveTable(rows: rows)
+}
+
+/// For each scope the names of those whose closure holds it: itself first, the others by name.
+private func acceptedScopes(_ model: PolicyModel) -> [[String]] {
+    var result = model.scopes.map { [$0.name] }
+    let byName = model.scopes.indices.sorted { model.scopes[$0].name < model.scopes[$1].name }
+    for scope in byName {
+        for granted in model.scopes[scope].closure where Int(granted) != scope {
+            result[Int(granted)].append(model.scopes[scope].name)
+        }
+    }
+    return result
+}
+
+private func bindings(_ route: RouteModel) -> [EffectiveTable.Binding] {
+    route.bindings.compactMap { binding in
+        guard route.segments.indices.contains(binding.segment),
+            case .parameter(let name) = route.segments[binding.segment]
+        else { return nil }
+        return EffectiveTable.Binding(parameter: name, claim: binding.claim)
+    }
+}
+
+extension EffectiveTable.Row {
+    /// `orders:read (or orders:admin) and one of …, user = sub, observed until …`.
+    public var requirementText: String {
+        var parts: [String] = []
+        switch ground {
+        case .public: parts.append("public")
+        case .preflight: parts.append("preflight")
+        case .scopes:
+            var required = all.map(\.text)
+            if any.count == 1 { required += any.map(\.text) }
+            if any.count > 1 { required.append("one of " + any.map(\.text).joined(separator: ", ")) }
+            parts.append(required.joined(separator: " and "))
+        }
+        parts += bindings.map { "{\($0.parameter)} = \(printable($0.claim, charactersMax: 128))" }
+        if let observeUntil { parts.append("observed until \(timeText(observeUntil))") }
+        return parts.joined(separator: "; ")
+    }
+
+    fileprivate var portsText: String {
+        ports.isEmpty ? "any" : ports.map { String($0) }.joined(separator: ",")
+    }
+}
+
+extension EffectiveTable.Requirement {
+    fileprivate var text: String {
+        accepted.count > 1 ? "\(scope) (or \(accepted.dropFirst().joined(separator: ", ")))" : scope
+    }
+}
+
+extension EffectiveTable {
+    /// Columns for people, one line for each row.
+    public var text: String {
+        let headings = ["HOST", "PORTS", "METHOD", "PATH", "REQUIRES"]
+        let cells = rows.map { [$0.host, $0.portsText, $0.method, $0.path, $0.requirementText] }
+        var widths = headings.map(\.count)
+        for row in cells {
+            for column in row.indices { widths[column] = max(widths[column], row[column].count) }
+        }
+        var result = ""
+        for row in [headings] + cells {
+            for (column, cell) in row.enumerated() {
+                result += cell
+                if column == row.count - 1 { break }
+                result += String(repeating: " ", count: widths[column] - cell.count + 2)
+            }
+            result += "\n"
+        }
+        return result
+    }
+
+    /// One JSON object with `routes`.
+    public var json: String {
+        var writer = JSONText()
+        writer.object {
+            $0.array("routes", rows) { writer, row in writer.object { row.write(to: &$0) } }
+        }
+        return writer.text
+    }
+}
+
+extension EffectiveTable.Row {
+    fileprivate func write(to writer: inout JSONText) {
+        writer.member("service", service)
+        writer.member("host", host)
+        writer.array("ports", ports) { writer, port in writer.element(Int(port)) }
+        writer.member("method", method)
+        writer.member("path", path)
+        writer.member("ground", ground.rawValue)
+        writer.array("all", all) { writer, one in writer.object { one.write(to: &$0) } }
+        writer.array("any", any) { writer, one in writer.object { one.write(to: &$0) } }
+        writer.array("where", bindings) { writer, binding in
+            writer.object {
+                $0.member("parameter", binding.parameter)
+                $0.member("claim", binding.claim)
+            }
+        }
+        writer.member("mode", observeUntil == nil ? "enforce" : "observe")
+        if let observeUntil { writer.member("until", timeText(observeUntil)) }
+        writer.member("label", label)
+    }
+}
+
+extension EffectiveTable.Requirement {
+    fileprivate func write(to writer: inout JSONText) {
+        writer.member("scope", scope)
+        writer.member("accepted", accepted)
+    }
+}

@@ -1,0 +1,138 @@
+/// The keys that one kind of mapping may have; raw values count from 0 and stay below `Fields.keysMax`.
+protocol MappingKey: RawRepresentable, CaseIterable where RawValue == Int {
+    /// The keys' spellings, in the order of the raw values.
+    static var names: [StaticString] { get }
+    /// What the mapping is, as in `a route`.
+    static var owner: String { get }
+}
+
+/// Where the keys of one mapping and their values stand in the tree. No allocation: there is one for each route.
+struct Fields<Key: MappingKey> {
+    static var keysMax: Int { 16 }
+
+    private var keys = SIMD16<Int32>(repeating: -1)
+    private var values = SIMD16<Int32>(repeating: -1)
+    /// Where to point at when something is missing.
+    let position: SourcePosition
+
+    init(position: SourcePosition) {
+        self.position = position
+    }
+
+    /// The value's node, or nil when the key is not there.
+    subscript(key: Key) -> Int? {
+        let node = values[key.rawValue]
+        return node < 0 ? nil : Int(node)
+    }
+
+    func keyNode(_ key: Key) -> Int? {
+        let node = keys[key.rawValue]
+        return node < 0 ? nil : Int(node)
+    }
+
+    mutating func set(_ index: Int, key: Int, value: Int) {
+        keys[index] = Int32(clamping: key)
+        values[index] = Int32(clamping: value)
+    }
+
+    func key(at index: Int) -> Int? { keys[index] < 0 ? nil : Int(keys[index]) }
+}
+
+/// Keys of the language that are designed and not built yet. Each is an error of its own wherever it stands:
+/// a policy that names one expects it to restrict something.
+let keysNotEnforced: Set<String> = [
+    "acr", "audit", "certificate", "certificates", "clients", "environments", "forward_token", "grants",
+    "include", "introspection", "kind", "max_age", "max_stale", "on_excess", "proof", "relax", "required_claims",
+    "revocation", "roles", "step_up",
+]
+
+/// Which kind of mapping a key belongs to, for the mend of a key in the wrong place.
+let keyOwners: [String: [String]] = {
+    var result: [String: [String]] = [:]
+    func add<Key: MappingKey>(_ type: Key.Type) {
+        for name in type.names { result["\(name)", default: []].append(type.owner) }
+    }
+    add(TopKey.self)
+    add(IssuerKey.self)
+    add(KeySourceKey.self)
+    add(ScopeKey.self)
+    add(ServiceKey.self)
+    add(RouteKey.self)
+    return result
+}()
+
+enum TopKey: Int, MappingKey {
+    case scopecheck, issuers, scopes, services, tests
+    static let names: [StaticString] = ["scopecheck", "issuers", "scopes", "services", "tests"]
+    static let owner = "the policy"
+}
+
+enum IssuerKey: Int, MappingKey {
+    case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway
+    static let names: [StaticString] = [
+        "issuer", "audience", "keys", "algorithms", "profile", "scope_claim", "client_claim", "leeway",
+    ]
+    static let owner = "an issuer"
+}
+
+enum KeySourceKey: Int, MappingKey {
+    case jwksURI, jwksFile, discovery, authorityFile
+    static let names: [StaticString] = ["jwks_uri", "jwks_file", "discovery", "ca_file"]
+    static let owner = "an issuer's `keys`"
+}
+
+enum ScopeKey: Int, MappingKey {
+    case description, implies
+    static let names: [StaticString] = ["description", "implies"]
+    static let owner = "a scope"
+}
+
+enum ServiceKey: Int, MappingKey {
+    case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes
+    static let names: [StaticString] = [
+        "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes",
+    ]
+    static let owner = "a service"
+}
+
+enum RouteKey: Int, MappingKey {
+    case match, scopes, `public`, preflight, whereKey, ports, mode, until
+    static let names: [StaticString] = [
+        "match", "scopes", "public", "preflight", "where", "ports", "mode", "until",
+    ]
+    static let owner = "a route"
+}
+
+enum RequirementKey: Int, MappingKey {
+    case all, any
+    static let names: [StaticString] = ["all", "any"]
+    static let owner = "`scopes` of a route"
+}
+
+enum TokenSourceKey: Int, MappingKey {
+    case cookie, webSocketProtocol
+    static let names: [StaticString] = ["cookie", "websocket_protocol"]
+    static let owner = "`token_from`"
+}
+
+enum ModeKey: Int, MappingKey {
+    case observe
+    static let names: [StaticString] = ["observe"]
+    static let owner = "`mode`"
+}
+
+enum ObserveKey: Int, MappingKey {
+    case until
+    static let names: [StaticString] = ["until"]
+    static let owner = "`observe`"
+}
+
+enum TestKey: Int, MappingKey {
+    case request, scopes, subject, client, issuer, audience, claims, token, origin
+    case requestMethod, port, at, expect
+    static let names: [StaticString] = [
+        "request", "scopes", "subject", "client", "issuer", "audience", "claims", "token", "origin",
+        "access_control_request_method", "port", "at", "expect",
+    ]
+    static let owner = "a test"
+}

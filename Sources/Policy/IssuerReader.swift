@@ -1,0 +1,250 @@
+internal import PolicyTables
+internal import Signatures
+
+/// Reading `issuers`.
+extension PolicyReader {
+    /// Indices are 16 bits.
+    static let issuersMax = 65_535
+    static let leewaySecondsMax = 300
+    /// What a policy that lists no algorithms accepts: current, asymmetric, at least 128 bits but RS256, which
+    /// every issuer knows.
+    static let algorithmsByDefault: [SignatureAlgorithm] = [.es256, .rs256, .ps256, .ed25519]
+
+    func readIssuers(_ node: Int) {
+        let example = "[{ issuer: https://id.example.com, audience: …, keys: … }]"
+        guard let members = list(node, "`issuers`", example: example) else {
+            hasBrokenIssuer = true
+            return
+        }
+        for member in members {
+            guard model.issuers.count < PolicyReader.issuersMax else {
+                sink.error(
+                    .limitExceeded, at: position(member), "more than \(PolicyReader.issuersMax) issuers",
+                    mend: "split the policy for separate daemons")
+                return
+            }
+            readIssuer(member)
+        }
+    }
+
+    private func readIssuer(_ node: Int) {
+        guard let fields = fields(node, IssuerKey.self, at: position(node)) else {
+            hasBrokenIssuer = true
+            return
+        }
+        let identifier = readIdentifier(fields)
+        let audiences = readAudiences(fields)
+        let keys = readKeySource(fields)
+        let algorithms = readAlgorithms(fields)
+        let profile = readProfile(fields)
+        let scopeClaim = readClaimName(fields, .scopeClaim, "scope_claim", otherwise: "scope")
+        let clientClaim = readClaimName(fields, .clientClaim, "client_claim", otherwise: "client_id")
+        let leeway = readLeeway(fields)
+        guard let identifier else {
+            hasBrokenIssuer = true
+            return
+        }
+        // Named even when the rest is wrong, so that services which refer to it are not reported too.
+        issuerIndex[identifier] = UInt16(clamping: model.issuers.count)
+        issuerPositions.append(fields[.issuer].map(position) ?? fields.position)
+        model.issuers.append(
+            IssuerModel(
+                issuer: identifier, audiences: audiences, keySource: keys?.source ?? .discovery,
+                algorithms: algorithms, profile: profile, scopeClaim: scopeClaim, clientClaim: clientClaim,
+                leewaySeconds: leeway, certificateAuthorityFile: keys?.authorityFile))
+    }
+
+    private func readIdentifier(_ fields: Fields<IssuerKey>) -> String? {
+        guard let node = fields[.issuer] else {
+            sink.error(
+                .missingKey, at: fields.position, "an issuer without its identifier",
+                mend: "add `issuer:` with exactly what its tokens have in `iss`")
+            return nil
+        }
+        guard let text = text(node, "`issuer`", example: "https://id.example.com") else { return nil }
+        do {
+            try WebAddress.check(tree.bytes(node), allowsQuery: false)
+        } catch {
+            report(error, in: node)
+        }
+        if let index = issuerIndex[text] {
+            sink.error(
+                .duplicateValue, at: position(node), "the issuer \(quoted(text)) is listed twice",
+                mend: "put both into one entry",
+                notes: [Diagnostic.Note(position: issuerPositions[Int(index)], message: "the first one")])
+            return nil
+        }
+        return text
+    }
+
+    private func readAudiences(_ fields: Fields<IssuerKey>) -> [String] {
+        let example = "[https://api.example.com]"
+        guard let node = fields[.audience] else {
+            sink.error(
+                .missingKey, at: fields.position, "an issuer without `audience`",
+                mend: "add `audience: \(example)`; a token must name one of them in `aud`")
+            return []
+        }
+        guard let members = listOrOne(node, "`audience`", example: example) else { return [] }
+        var seen: [String: Int] = [:]
+        var result: [String] = []
+        for member in members {
+            guard let text = text(member, "an audience", example: "https://api.example.com") else { continue }
+            if let first = seen[text] {
+                repeated(member, "audience", first: first)
+                continue
+            }
+            seen[text] = member
+            result.append(text)
+        }
+        return result
+    }
+
+    private func readKeySource(
+        _ fields: Fields<IssuerKey>
+    ) -> (source: IssuerModel.KeySource, authorityFile: String?)? {
+        let mend = "write one of `{ jwks_uri: https://… }`, `{ jwks_file: … }` and `{ discovery: true }`"
+        guard let node = fields[.keys] else {
+            sink.error(
+                .missingKey, at: fields.position, "an issuer without `keys`",
+                mend: "add `keys:` and " + mend)
+            return nil
+        }
+        guard let keys = self.fields(node, KeySourceKey.self, at: position(node)) else { return nil }
+        let given = [KeySourceKey.jwksURI, .jwksFile, .discovery].compactMap { keys.keyNode($0) }
+        guard given.count == 1 else {
+            let place = given.count > 1 ? position(given.max() ?? node) : position(node)
+            let code: DiagnosticCode = given.isEmpty ? .missingKey : .conflictingKeys
+            let message = given.isEmpty ? "`keys` says nothing of where the keys are" : "keys from two places"
+            sink.error(code, at: place, message, mend: mend)
+            return nil
+        }
+        let authorityFile = readAuthorityFile(keys)
+        guard let source = readSource(keys) else { return nil }
+        return (source, authorityFile)
+    }
+
+    private func readSource(_ keys: Fields<KeySourceKey>) -> IssuerModel.KeySource? {
+        if let node = keys[.jwksURI] {
+            guard let text = text(node, "`jwks_uri`", example: "https://id.example.com/jwks") else { return nil }
+            do {
+                try WebAddress.check(tree.bytes(node), allowsQuery: true)
+                return .uri(text)
+            } catch {
+                report(error, in: node)
+                return nil
+            }
+        }
+        if let node = keys[.jwksFile] {
+            return text(node, "`jwks_file`", example: "keys/jwks.json").map { .file(resolved($0)) }
+        }
+        if let node = keys[.discovery], isTrue(node, "`discovery`") { return .discovery }
+        return nil
+    }
+
+    private func readAuthorityFile(_ keys: Fields<KeySourceKey>) -> String? {
+        guard let node = keys[.authorityFile] else { return nil }
+        if keys[.jwksFile] != nil, let key = keys.keyNode(.authorityFile) {
+            sink.error(
+                .noEffect, at: position(key), "`ca_file` has no effect on keys from a file",
+                mend: "remove it; it names the authorities for fetching over https")
+        }
+        return text(node, "`ca_file`", example: "ca.pem").map(resolved)
+    }
+
+    private func resolved(_ path: String) -> String {
+        guard let folder, !path.hasPrefix("/") else { return path }
+        return folder.hasSuffix("/") ? folder + path : folder + "/" + path
+    }
+
+    private func readAlgorithms(_ fields: Fields<IssuerKey>) -> [SignatureAlgorithm] {
+        guard let node = fields[.algorithms] else { return PolicyReader.algorithmsByDefault }
+        guard let members = list(node, "`algorithms`", example: "[ES256, RS256]") else { return [] }
+        var seen: [SignatureAlgorithm: Int] = [:]
+        var result: [SignatureAlgorithm] = []
+        for member in members {
+            guard let algorithm = readAlgorithm(member) else { continue }
+            if let first = seen[algorithm] {
+                repeated(member, "algorithm", first: first)
+                continue
+            }
+            seen[algorithm] = member
+            result.append(algorithm)
+        }
+        return result
+    }
+
+    private func readAlgorithm(_ node: Int) -> SignatureAlgorithm? {
+        guard let name = text(node, "an algorithm", example: "ES256") else { return nil }
+        if name == "EdDSA" { return .ed25519 }
+        if let known = SignatureAlgorithm.allCases.first(where: { $0.name == name }) { return known }
+        let names = SignatureAlgorithm.allCases.map(\.name) + ["EdDSA"]
+        let otherwise = "known are \(quotedList(names, namesMax: 16))"
+        switch name.lowercased() {
+        case "none":
+            sink.error(
+                .badAlgorithm, at: position(node), "`none` would accept tokens without a signature",
+                mend: "list the algorithms that the issuer signs with; \(otherwise)")
+        case "hs256", "hs384", "hs512":
+            sink.error(
+                .badAlgorithm, at: position(node),
+                "\(quoted(name)) is symmetric: whoever can verify a token could forge one",
+                mend: "let the issuer sign with a private key; \(otherwise)")
+        default:
+            sink.error(
+                .badAlgorithm, at: position(node), "unknown algorithm \(quoted(name))",
+                mend: didYouMean(name, among: names, otherwise: otherwise))
+        }
+        return nil
+    }
+
+    private func readProfile(_ fields: Fields<IssuerKey>) -> IssuerModel.Profile {
+        guard let node = fields[.profile], let name = text(node, "`profile`", example: "rfc9068") else {
+            return .rfc9068
+        }
+        switch name {
+        case "rfc9068": return .rfc9068
+        case "compat": return .compat
+        default:
+            sink.error(
+                .badChoice, at: position(node), "unknown profile \(quoted(name))",
+                mend: didYouMean(
+                    name, among: ["rfc9068", "compat"], otherwise: "write `rfc9068` or `compat`"))
+            return .rfc9068
+        }
+    }
+
+    private func readClaimName(
+        _ fields: Fields<IssuerKey>, _ key: IssuerKey, _ name: String, otherwise: String
+    ) -> String {
+        guard let node = fields[key] else { return otherwise }
+        return claimName(node, "`\(name)`", example: otherwise) ?? otherwise
+    }
+
+    /// The name of a claim: one line of text.
+    func claimName(_ node: Int, _ what: String, example: String) -> String? {
+        guard let text = text(node, what, example: example) else { return nil }
+        guard text.utf8.count <= PolicyReader.claimBytesMax, !text.unicodeScalars.contains(where: { !isVisible($0) })
+        else {
+            sink.error(
+                .badName, at: position(node), "\(quoted(text)) is no name of a claim",
+                mend: "write the claim's name in one line of at most \(PolicyReader.claimBytesMax) bytes")
+            return nil
+        }
+        return text
+    }
+
+    static let claimBytesMax = 128
+
+    private func readLeeway(_ fields: Fields<IssuerKey>) -> UInt16 {
+        guard let node = fields[.leeway], text(node, "`leeway`", example: "30s") != nil else { return 0 }
+        do {
+            let seconds = try readDuration(
+                tree.bytes(node), secondsMax: PolicyReader.leewaySecondsMax, example: "30s")
+            return UInt16(clamping: seconds)
+        } catch {
+            report(error, in: node)
+            return 0
+        }
+    }
+}

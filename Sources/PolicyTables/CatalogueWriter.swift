@@ -1,0 +1,150 @@
+internal import Octets
+internal import Signatures
+
+/// Writes the catalogue of a policy.
+struct CatalogueWriter {
+    private let model: PolicyModel
+    private var output: [UInt8] = []
+
+    init(_ model: PolicyModel) { self.model = model }
+
+    /// - Parameter claims: names of the bound claims in the order of their numbers.
+    consuming func write(claims: [[UInt8]], hosts: Int) throws(PolicyTableError) -> [UInt8] {
+        output = [UInt8](repeating: 0, count: CatalogueLayout.headerBytes)
+        try writeIssuers()
+        try writeScopes()
+        try writeServices()
+        var places: [UInt32] = []
+        for claim in claims {
+            places.append(try here())
+            try append(text: String(decoding: claim, as: UTF8.self), "a claim")
+        }
+        try writeDirectory(places, count: CatalogueLayout.claimCount, at: CatalogueLayout.claimDirectory)
+        let total = try here()
+        output.store(CatalogueLayout.magic, at: 0)
+        output.store(TableLayout.version, at: 4)
+        output.store(total, at: CatalogueLayout.totalBytes)
+        output.store(UInt32(clamping: hosts), at: CatalogueLayout.hostCount)
+        let routes = UInt64(model.services.reduce(0) { $0 + $1.routes.count })
+        output.store(UInt32(truncatingIfNeeded: routes), at: CatalogueLayout.routeCount)
+        output.store(UInt32(truncatingIfNeeded: routes >> 32), at: CatalogueLayout.routeCount + 4)
+        return output
+    }
+
+    private mutating func writeIssuers() throws(PolicyTableError) {
+        var places: [UInt32] = []
+        for issuer in model.issuers {
+            places.append(try here())
+            output.append(issuer.profile.rawValue)
+            let keyPlace: String
+            switch issuer.keySource {
+            case .file(let path):
+                output.append(0)
+                keyPlace = path
+            case .uri(let address):
+                output.append(1)
+                keyPlace = address
+            case .discovery:
+                output.append(2)
+                keyPlace = ""
+            }
+            output.append(littleEndian16: issuer.leewaySeconds)
+            output.append(littleEndian16: try half(issuer.algorithms.count, "the algorithms of an issuer"))
+            output.append(littleEndian16: try half(issuer.audiences.count, "the audiences of an issuer"))
+            let texts = [
+                issuer.issuer, issuer.scopeClaim, issuer.clientClaim, keyPlace,
+                issuer.certificateAuthorityFile ?? "",
+            ]
+            for text in texts + issuer.audiences { try append(text: text, "a text of an issuer") }
+            for algorithm in issuer.algorithms { output.append(algorithm.rawValue) }
+        }
+        try writeDirectory(places, count: CatalogueLayout.issuerCount, at: CatalogueLayout.issuerDirectory)
+    }
+
+    private mutating func writeScopes() throws(PolicyTableError) {
+        guard model.scopes.count <= Int(UInt16.max) else {
+            throw PolicyTableError.tooLarge(what: "the list of scopes", limit: Int(UInt16.max))
+        }
+        var places: [UInt32] = []
+        for scope in model.scopes {
+            places.append(try here())
+            try append(text: scope.name, "the name of a scope")
+            try append(text: scope.description, "the description of `\(scope.name)`")
+            output.append(littleEndian32: UInt32(clamping: scope.closure.count))
+            for implied in scope.closure {
+                guard Int(implied) < model.scopes.count else {
+                    throw PolicyTableError.invalidModel("`\(scope.name)` implies the scope number \(implied)")
+                }
+                output.append(littleEndian16: implied)
+            }
+        }
+        try writeDirectory(places, count: CatalogueLayout.scopeCount, at: CatalogueLayout.scopeDirectory)
+        output.store(try here(), at: CatalogueLayout.scopesByName)
+        let names = model.scopes.map { Array($0.name.utf8) }
+        let order = names.indices.sorted { names[$0].lexicographicallyPrecedes(names[$1]) }
+        for (one, other) in zip(order, order.dropFirst()) where names[one] == names[other] {
+            throw PolicyTableError.invalidModel("two scopes are named `\(model.scopes[one].name)`")
+        }
+        for id in order { output.append(littleEndian16: UInt16(id)) }
+    }
+
+    private mutating func writeServices() throws(PolicyTableError) {
+        var places: [UInt32] = []
+        for service in model.services {
+            places.append(try here())
+            let kind: TokenSourceKind
+            let sourceName: String
+            switch service.tokenSource {
+            case .header: (kind, sourceName) = (.header, "")
+            case .cookie(let name): (kind, sourceName) = (.cookie, name)
+            case .webSocketProtocol(let marker): (kind, sourceName) = (.webSocketProtocol, marker)
+            }
+            output.append(kind.rawValue)
+            output.append(0)
+            output.append(littleEndian16: try half(service.issuers.count, "the issuers of a service"))
+            output.append(littleEndian16: try half(service.ports.count, "the ports of a service"))
+            output.append(littleEndian16: 0)
+            output.append(littleEndian32: UInt32(clamping: service.routes.count))
+            try append(text: service.name, "the name of a service")
+            try append(text: service.audience ?? "", "the audience of `\(service.name)`")
+            try append(text: sourceName, "the token source of `\(service.name)`")
+            for issuer in service.issuers {
+                guard Int(issuer) < model.issuers.count else {
+                    throw PolicyTableError.invalidModel("`\(service.name)` names the issuer number \(issuer)")
+                }
+                output.append(littleEndian16: issuer)
+            }
+            for port in service.ports { output.append(littleEndian16: port) }
+        }
+        try writeDirectory(places, count: CatalogueLayout.serviceCount, at: CatalogueLayout.serviceDirectory)
+    }
+
+    // MARK: Parts
+
+    private mutating func writeDirectory(
+        _ places: [UInt32], count: Int, at directory: Int
+    ) throws(PolicyTableError) {
+        output.store(UInt32(places.count), at: count)
+        output.store(try here(), at: directory)
+        for place in places { output.append(littleEndian32: place) }
+    }
+
+    private func here() throws(PolicyTableError) -> UInt32 {
+        guard output.count <= TableLayout.tableBytesMax else {
+            throw PolicyTableError.tooLarge(what: "the catalogue", limit: TableLayout.tableBytesMax)
+        }
+        return UInt32(output.count)
+    }
+
+    private func half(_ value: Int, _ what: String) throws(PolicyTableError) -> UInt16 {
+        guard let value = UInt16(exactly: value) else {
+            throw PolicyTableError.tooLarge(what: what, limit: Int(UInt16.max))
+        }
+        return value
+    }
+
+    private mutating func append(text: String, _ what: String) throws(PolicyTableError) {
+        output.append(littleEndian16: try half(text.utf8.count, what))
+        output.append(contentsOf: text.utf8)
+    }
+}

@@ -1,0 +1,153 @@
+internal import Octets
+
+extension HostTableWriter {
+    /// Writes the entries of the routes that end at one path, by method. The rules come first; a route that
+    /// is in several tries has one rule.
+    mutating func writeTerminal(_ ending: ArraySlice<Int>) throws(PolicyTableError) -> UInt32 {
+        let order = ending.count == 1 ? Array(ending) : byMethod(ending)
+        for item in order { try writeRule(item) }
+        var entries: [(key: UInt64, rule: UInt32, count: UInt32)] = []
+        var next = 0
+        while next < order.count {
+            let start = next
+            while next < order.count, method(order[next]).utf8.elementsEqual(method(order[start]).utf8) {
+                next += 1
+            }
+            let group = order[start..<next]
+            try checkOverlap(group)
+            var rule = keys.items[order[start]].rule
+            if group.count > 1 {
+                rule = UInt32(clamping: output.count)
+                for item in group { output.append(littleEndian32: keys.items[item].rule) }
+            }
+            let key = methodKey(Array(method(order[start]).utf8).span)
+            entries.append((key, rule, UInt32(group.count)))
+        }
+        let offset = UInt32(clamping: output.count)
+        output.append(littleEndian32: UInt32(entries.count))
+        for entry in entries {
+            output.append(littleEndian64: entry.key)
+            output.append(littleEndian32: entry.rule)
+            output.append(littleEndian32: entry.count)
+        }
+        return offset
+    }
+
+    private func route(_ item: Int) -> RouteModel {
+        model.services[Int(keys.items[item].service)].routes[Int(keys.items[item].route)]
+    }
+
+    private func method(_ item: Int) -> String { route(item).method }
+
+    private func byMethod(_ ending: ArraySlice<Int>) -> [Int] {
+        ending.sorted { one, other in
+            let left = method(one).utf8
+            let right = method(other).utf8
+            return left.elementsEqual(right) ? one < other : left.lexicographicallyPrecedes(right)
+        }
+    }
+
+    /// Routes of one path and method must be told apart by their ports.
+    private func checkOverlap(_ group: ArraySlice<Int>) throws(PolicyTableError) {
+        guard group.count > 1, let first = group.first else { return }
+        var owners: [UInt16: Int] = [:]
+        for item in group {
+            let own = route(item).ports
+            let ports = own.isEmpty ? model.services[Int(keys.items[item].service)].ports : own
+            // A route without ports is open on all of them, so it stands alone.
+            if ports.isEmpty { throw duplicate(item == first ? group[group.startIndex + 1] : first, item) }
+            for port in Set(ports) {
+                if let owner = owners[port] { throw duplicate(owner, item) }
+                owners[port] = item
+            }
+        }
+    }
+
+    private func duplicate(_ one: Int, _ other: Int) -> PolicyTableError {
+        let references = [one, other].sorted().map {
+            RouteReference(service: Int(keys.items[$0].service), route: Int(keys.items[$0].route))
+        }
+        return .duplicateRoute(host: host, first: references[0], second: references[1])
+    }
+
+    // MARK: Rules
+
+    private mutating func writeRule(_ item: Int) throws(PolicyTableError) {
+        guard keys.items[item].rule == 0 else { return }
+        let route = route(item)
+        var all: [UInt16] = []
+        var any: [UInt16] = []
+        let ground: RouteGround
+        switch route.ground {
+        case .scopes(let allScopes, let anyScopes):
+            ground = .scopes
+            all = allScopes
+            any = anyScopes
+        case .public: ground = .public
+        case .preflight: ground = .preflight
+        }
+        guard ground != .scopes || all.count + any.count > 0 else {
+            throw PolicyTableError.invalidModel("`\(route.label)` requires no scope and is not public")
+        }
+        for scope in all + any where Int(scope) >= model.scopes.count {
+            throw PolicyTableError.invalidModel("`\(route.label)` requires the scope number \(scope)")
+        }
+        try checkCounts(route, all, any)
+        keys.setRule(UInt32(clamping: output.count), of: item)
+        noteRule()
+        output.append(littleEndian32: keys.items[item].service)
+        output.append(littleEndian32: keys.items[item].route)
+        output.append(littleEndian64: UInt64(bitPattern: route.observeUntil ?? Int64.min))
+        output.append(ground.rawValue)
+        output.append(UInt8(route.method.utf8.count))
+        for count in [
+            route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count,
+        ] { output.append(littleEndian16: UInt16(count)) }
+        for scope in all + any { output.append(littleEndian16: scope) }
+        for binding in route.bindings { try writeBinding(binding, route) }
+        for port in route.ports { output.append(littleEndian16: port) }
+        output.append(contentsOf: route.method.utf8)
+        output.append(contentsOf: route.label.utf8)
+    }
+
+    private mutating func writeBinding(
+        _ binding: RouteModel.Binding, _ route: RouteModel
+    ) throws(PolicyTableError) {
+        guard let claim = claims[Array(binding.claim.utf8)], binding.segment >= 0,
+            binding.segment < route.segments.count
+        else {
+            throw PolicyTableError.invalidModel("`\(route.label)` binds what is not in its path")
+        }
+        output.append(littleEndian16: UInt16(binding.segment))
+        output.append(littleEndian16: claim)
+    }
+
+    private func checkCounts(
+        _ route: RouteModel, _ all: [UInt16], _ any: [UInt16]
+    ) throws(PolicyTableError) {
+        let methodBytesMax = Int(UInt8.max)
+        guard !route.method.isEmpty, route.method.utf8.count <= methodBytesMax else {
+            throw PolicyTableError.tooLarge(what: "the method of `\(route.label)`", limit: methodBytesMax)
+        }
+        let limit = Int(UInt16.max)
+        let counts = [route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count]
+        for count in counts where count > limit {
+            throw PolicyTableError.tooLarge(
+                what: "a list of the route `\(route.label.prefix(80))`", limit: limit)
+        }
+    }
+}
+
+/// What the entries of a path are told apart by: the method itself up to 8 bytes, else its hash with the top
+/// bit set. Whoever finds an entry still compares the bytes.
+@inline(__always)
+func methodKey(_ method: Span<UInt8>) -> UInt64 {
+    guard method.count <= 8 else { return integrityHash(method) | 1 << 63 }
+    var key: UInt64 = 0
+    var index = method.count
+    while index > 0 {
+        index -= 1
+        key = key << 8 | UInt64(method[index])
+    }
+    return key
+}

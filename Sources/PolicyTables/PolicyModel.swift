@@ -1,0 +1,166 @@
+public import Signatures
+
+// The checked model of one policy: what a policy source becomes when every name in it has been resolved
+// and every rule of the language holds. Compiling it cannot fail for a reason a person could mend.
+// Names stand as the UTF-8 bytes of the source; indices point into the arrays of `PolicyModel`.
+
+public struct PolicyModel: Sendable, Equatable {
+    public var issuers: [IssuerModel] = []
+    public var scopes: [ScopeModel] = []
+    public var services: [ServiceModel] = []
+    public init() {}
+}
+
+/// How one issuer's tokens are verified. An issuer is named by its exact identifier.
+public struct IssuerModel: Sendable, Equatable {
+    public enum KeySource: Sendable, Equatable {
+        /// Path of a JWK set file, resolved against the folder of the policy file when relative.
+        case file(String)
+        /// https URL of a JWK set.
+        case uri(String)
+        /// RFC 8414 / OpenID Connect discovery below the issuer's own URL.
+        case discovery
+    }
+
+    public enum Profile: UInt8, Sendable {
+        /// RFC 9068: typ at+jwt, and iss, exp, aud, sub, client_id, iat, jti all required.
+        case rfc9068 = 0
+        /// typ JWT or absent too, and sub, client_id, iat, jti may be missing. Never iss, aud or exp.
+        case compat = 1
+    }
+
+    public var issuer: String
+    /// A token must name at least one of these in `aud`. Never empty.
+    public var audiences: [String]
+    public var keySource: KeySource
+    /// Private certificate authorities for the key fetch, a PEM file; nil means the system's.
+    public var certificateAuthorityFile: String?
+    public var algorithms: [SignatureAlgorithm]
+    public var profile: Profile
+    /// The claim that holds the scopes: `scope` unless the policy says otherwise.
+    public var scopeClaim: String
+    /// The claim that holds the client: `client_id` unless the policy says otherwise.
+    public var clientClaim: String
+    /// Tolerance for exp and nbf, seconds, 0 to 300.
+    public var leewaySeconds: UInt16
+
+    public init(
+        issuer: String, audiences: [String], keySource: KeySource, algorithms: [SignatureAlgorithm],
+        profile: Profile = .rfc9068, scopeClaim: String = "scope", clientClaim: String = "client_id",
+        leewaySeconds: UInt16 = 0, certificateAuthorityFile: String? = nil
+    ) {
+        self.issuer = issuer
+        self.audiences = audiences
+        self.keySource = keySource
+        self.algorithms = algorithms
+        self.profile = profile
+        self.scopeClaim = scopeClaim
+        self.clientClaim = clientClaim
+        self.leewaySeconds = leewaySeconds
+        self.certificateAuthorityFile = certificateAuthorityFile
+    }
+}
+
+public struct ScopeModel: Sendable, Equatable {
+    /// RFC 6749 §3.3 scope-token.
+    public var name: String
+    public var description: String
+    /// Every scope that holding this one grants, itself included, transitively, wildcards expanded.
+    /// Indices into `PolicyModel.scopes`, ascending.
+    public var closure: [UInt16]
+
+    public init(name: String, description: String = "", closure: [UInt16]) {
+        self.name = name
+        self.description = description
+        self.closure = closure
+    }
+}
+
+public struct ServiceModel: Sendable, Equatable {
+    /// Where the service's callers put the token.
+    public enum TokenSource: Sendable, Equatable {
+        case header
+        /// Name of the cookie whose value is the token.
+        case cookie(String)
+        /// `Sec-WebSocket-Protocol: PREFIX, TOKEN`: the member after this marker is the token.
+        case webSocketProtocol(String)
+    }
+
+    public var name: String
+    /// Canonical: lower case, no port, no trailing dot; `*.` at the front matches exactly one label.
+    public var hosts: [String]
+    /// Ports of the listener the request came in on; empty means any.
+    public var ports: [UInt16]
+    /// Issuers that may speak for this service, indices, ascending. Never empty unless all routes are public.
+    public var issuers: [UInt16]
+    /// A token must name it in `aud`; nil leaves the issuer's own list as the only check.
+    public var audience: String?
+    public var tokenSource: TokenSource
+    public var routes: [RouteModel]
+
+    public init(
+        name: String, hosts: [String], ports: [UInt16] = [], issuers: [UInt16], audience: String? = nil,
+        tokenSource: TokenSource = .header, routes: [RouteModel]
+    ) {
+        self.name = name
+        self.hosts = hosts
+        self.ports = ports
+        self.issuers = issuers
+        self.audience = audience
+        self.tokenSource = tokenSource
+        self.routes = routes
+    }
+}
+
+public struct RouteModel: Sendable, Equatable {
+    public enum Segment: Sendable, Equatable, Hashable {
+        /// Decoded bytes, exactly; empty only as the last one (a trailing slash).
+        case literal(String)
+        /// One non-empty segment.
+        case parameter(String)
+        /// One or more remaining segments, empty ones included. Only last.
+        case rest
+    }
+
+    public enum Ground: Sendable, Equatable {
+        case scopes(all: [UInt16], any: [UInt16])
+        case `public`
+        case preflight
+    }
+
+    /// The path's segment (counted from 0 over the whole path) must equal this string claim, exactly.
+    public struct Binding: Sendable, Equatable {
+        public var segment: Int
+        public var claim: String
+        public init(segment: Int, claim: String) {
+            self.segment = segment
+            self.claim = claim
+        }
+    }
+
+    /// Upper-case or other literal method tokens; GET stands for HEAD too unless HEAD is listed itself.
+    public var method: String
+    /// Base path included. `/` is one empty literal.
+    public var segments: [Segment]
+    public var ground: Ground
+    /// Narrows the service's ports; empty means no narrowing.
+    public var ports: [UInt16]
+    public var bindings: [Binding]
+    /// Unix seconds until which a denial is let through and recorded; nil enforces.
+    public var observeUntil: Int64?
+    /// As written in the policy, e.g. `GET /orders/{order}`: the name in answers and logs.
+    public var label: String
+
+    public init(
+        method: String, segments: [Segment], ground: Ground, ports: [UInt16] = [], bindings: [Binding] = [],
+        observeUntil: Int64? = nil, label: String
+    ) {
+        self.method = method
+        self.segments = segments
+        self.ground = ground
+        self.ports = ports
+        self.bindings = bindings
+        self.observeUntil = observeUntil
+        self.label = label
+    }
+}

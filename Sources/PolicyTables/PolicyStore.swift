@@ -1,0 +1,164 @@
+internal import Octets
+public import Signatures
+public import Store
+internal import Synchronization
+
+/// Policy versions with their sources and compiled tables, which of them is active, and the keys of issuers,
+/// in one LMDB environment.
+///
+/// A version is the hash of its source. It becomes visible when its record is written, after all its tables;
+/// an unfinished one does not exist. Activating moves one pointer in one durable write.
+///
+///     versions   version → VersionInfo                         a version without a record is incomplete
+///     sources    version → source, as it was given
+///     tables     first 16 bytes of version · "c" → catalogue
+///                first 16 bytes of version · "h" · host → host table
+///     state      "active" → Activation; "n" · number big-endian → Activation
+///     keys       SHA-256 of issuer → StoredKeys
+public final class PolicyStore: Sendable {
+    /// Limits of one write while a version is stored, so that no other writer waits for long.
+    static let batchTablesMax = 4_096
+    static let batchBytesMax = 8 * 1_024 * 1_024
+
+    let environment: Environment
+    let versionRecords: Database
+    let sources: Database
+    let tables: Database
+    let state: Database
+    let keys: Database
+    /// Held while versions are written or removed: those take several transactions.
+    let writing = Mutex<Void>(())
+
+    /// - Parameter environment: opened for writing at least once; it may hold other databases too.
+    public init(_ environment: Environment) throws(PolicyStoreError) {
+        self.environment = environment
+        versionRecords = try stored { () throws(StoreError) in try environment.database("versions") }
+        sources = try stored { () throws(StoreError) in try environment.database("sources") }
+        tables = try stored { () throws(StoreError) in try environment.database("tables") }
+        state = try stored { () throws(StoreError) in try environment.database("state") }
+        keys = try stored { () throws(StoreError) in try environment.database("keys") }
+    }
+
+    /// The content address of a policy: SHA-256 of a label and the bytes of the source.
+    public static func version(ofSource source: Span<UInt8>) -> Digest {
+        var hasher = SHA256Hasher()
+        hasher.update(Array("scopecheck policy source 1\n".utf8).span)
+        hasher.update(source)
+        return hasher.finish()
+    }
+
+    // MARK: Reading
+
+    /// A complete version.
+    /// - Returns: nil when there is none, or only a part of it.
+    public func info(_ version: Digest) throws(PolicyStoreError) -> VersionInfo? {
+        let found = try read(versionRecords, version.bytes) { VersionInfo(version: version, $0) }
+        switch found {
+        case .none: return nil
+        case .some(.none): throw .corrupt(version, what: "its record cannot be read")
+        case .some(.some(let info)): return info
+        }
+    }
+
+    /// All complete versions, in the order of their hashes.
+    public func versions() throws(PolicyStoreError) -> [VersionInfo] {
+        var result: [VersionInfo] = []
+        try forEach(versionRecords) { key, value in
+            if let version = Digest(key), let info = VersionInfo(version: version, value) {
+                result.append(info)
+            }
+            return .next
+        }
+        return result
+    }
+
+    /// A copy of the source of a version, byte for byte; nil when the store does not have it.
+    public func source(_ version: Digest) throws(PolicyStoreError) -> [UInt8]? {
+        try read(sources, version.bytes) { [UInt8](copying: $0) }
+    }
+
+    /// Lends the catalogue of a complete version, for commands and activation.
+    /// - Throws: `unknownVersion`, `otherLayout`, `corrupt` for one that is not readable.
+    public func withCatalogue<R>(
+        _ version: Digest, _ body: (borrowing Catalogue) -> R
+    ) throws(PolicyStoreError) -> R {
+        _ = try currentInfo(version)
+        let found = try read(tables, TableKey.catalogue(version)) { bytes -> R? in
+            guard let catalogue = Catalogue(bytes) else { return nil }
+            return body(catalogue)
+        }
+        guard case .some(.some(let result)) = found else {
+            throw .corrupt(version, what: "its catalogue cannot be read")
+        }
+        return result
+    }
+
+    /// Lends every host's table of a complete version, in byte order of the hosts, until `body` returns
+    /// `stop`.
+    public func forEachHost(
+        _ version: Digest, _ body: (_ host: String, _ table: borrowing HostTable) -> Iteration
+    ) throws(PolicyStoreError) {
+        _ = try currentInfo(version)
+        let prefix = TableKey.hosts(version)
+        try forEach(tables, prefix: prefix) { key, value in
+            body(String(lossy: key.extracting(prefix.count...)), HostTable(value))
+        }
+    }
+
+    /// A reader for one worker.
+    public func makeReader() throws(PolicyStoreError) -> PolicyReader {
+        do throws(StoreError) {
+            return PolicyReader(try environment.makeReader(), tables: tables)
+        } catch {
+            throw .store(error)
+        }
+    }
+
+    func currentInfo(_ version: Digest) throws(PolicyStoreError) -> VersionInfo {
+        guard let info = try info(version) else { throw .unknownVersion(version) }
+        guard info.isCurrentLayout else { throw .otherLayout(version, found: info.layout) }
+        return info
+    }
+
+    /// Lends one value; nil when there is none.
+    func read<R>(
+        _ database: Database, _ key: [UInt8], _ body: (Span<UInt8>) -> R
+    ) throws(PolicyStoreError) -> R? {
+        let environment = environment
+        return try stored { () throws(StoreError) in
+            let transaction = try environment.beginRead()
+            if let value = transaction.get(database, key.span) { return body(value) }
+            // A failure of LMDB is not an absence.
+            guard transaction.presence(database, key.span) == .absent else { throw unreadable }
+            return nil
+        }
+    }
+
+    var unreadable: StoreError {
+        StoreError(code: StoreError.corrupted, operation: "mdb_get", path: environment.path)
+    }
+
+    func forEach(
+        _ database: Database, prefix: [UInt8] = [],
+        _ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) throws(StoreError) -> Iteration
+    ) throws(PolicyStoreError) {
+        let environment = environment
+        try stored { () throws(StoreError) in
+            let transaction = try environment.beginRead()
+            try transaction.forEach(database, prefix: prefix.span, body)
+        }
+    }
+}
+
+/// Keys of the database `tables`.
+enum TableKey {
+    /// Bytes of the version in each key; enough that no two versions meet.
+    static let versionBytes = 16
+    static let catalogueMark: UInt8 = 0x63
+    static let hostMark: UInt8 = 0x68
+
+    static func version(_ version: Digest) -> [UInt8] { Array(version.bytes.prefix(versionBytes)) }
+    static func catalogue(_ version: Digest) -> [UInt8] { self.version(version) + [catalogueMark] }
+    static func hosts(_ version: Digest) -> [UInt8] { self.version(version) + [hostMark] }
+    static func host(_ version: Digest, _ host: String) -> [UInt8] { hosts(version) + Array(host.utf8) }
+}

@@ -1,0 +1,48 @@
+public import Signatures
+public import Store
+
+/// Why the policy store cannot do what was asked. What was active stays active.
+public enum PolicyStoreError: Error, Equatable, Sendable {
+    /// LMDB or the system refused.
+    case store(StoreError)
+    /// The policy cannot be compiled.
+    case table(PolicyTableError)
+    /// No such version, or one that was not written to its end.
+    case unknownVersion(Digest)
+    /// Compiled by a build with another table layout; `remake` compiles it again.
+    case otherLayout(Digest, found: UInt16)
+    /// What is stored is not what was written.
+    case corrupt(Digest, what: String)
+    /// The stored source is no longer a valid policy to this build.
+    case sourceRefused(Digest)
+}
+
+extension PolicyStoreError: StoreFailure {
+    public init(_ error: StoreError) { self = .store(error) }
+}
+
+extension PolicyStoreError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .store(let error): error.description
+        case .table(let error): error.description
+        case .unknownVersion(let version):
+            "there is no policy version `\(version)` in the store; list the versions, "
+                + "or apply the policy again"
+        case .otherLayout(let version, let found):
+            "policy version `\(version)` was compiled with table layout \(found), and this build reads "
+                + "\(TableLayout.version); compile it again from its stored source"
+        case .corrupt(let version, let what):
+            "policy version `\(version)` is damaged: \(what); apply the policy again, "
+                + "or restore the store from a backup"
+        case .sourceRefused(let version):
+            "the stored source of policy version `\(version)` is not valid for this build; "
+                + "mend the policy and apply it"
+        }
+    }
+}
+
+/// Runs calls of the store under this module's error.
+func stored<R>(_ body: () throws(StoreError) -> R) throws(PolicyStoreError) -> R {
+    do throws(StoreError) { return try body() } catch { throw .store(error) }
+}

@@ -1,0 +1,136 @@
+// The bytes of the compiled tables. Little-endian, at any alignment; offsets count from the start of the
+// value and 0 means "none", since the header stands there.
+//
+// Host table: header, then port directory, rules, terminals and nodes in no promised order.
+//
+//     header    magic u32 "SCHT" · layout u16 · 0 u16 · total bytes u32 · ports u32 · port directory u32
+//               · default root u32 · default bound u32 · rules u32
+//     port      port u16 · 0 u16 · root u32 · bound u32                    ascending by port
+//     node      literals u32 · parameter node u32 · rest terminal u32 · terminal u32 · bucket bits u32
+//               · bucket starts, 2^bits + 1 of u32, when bits > 0
+//               · literals: hash u32 · node u32 · text u32                 ascending by hash
+//     text      count u16 · bytes
+//     terminal  entries u32 · entries: method key u64 · rule u32 · rules u32
+//               with more than one rule, `rule` is where their offsets (u32 each) stand
+//     rule      service u32 · route u32 · observe until i64 · ground u8 · method bytes u8 · label bytes u16
+//               · all u16 · any u16 · bindings u16 · ports u16
+//               · scopes u16 each, all before any · bindings: segment u16, claim u16 · ports u16 each
+//               · method · label
+//
+// Example: `GET /a` for the scope 3 of service 0, on every port, is 146 bytes, as the tests check:
+//
+//       0  header    "SCHT" 1 0 146 · 0 32 · root 114 · bound 2 · rules 1
+//      32  rule      0 0 · Int64.min · 0 3 6 · 1 0 0 0 · scope 3 · "GET" · "GET /a"
+//      71  terminal  1 · "GET\0\0\0\0\0" 32 1
+//      91  node      of `a`: 0 · 0 · 0 · terminal 71 · bits 0
+//     111  text      1 "a"
+//     114  node      the root: 1 · 0 · 0 · 0 · bits 0 · literal: hash 0x5e02c8ca, node 91, text 111
+
+enum TableLayout {
+    /// Of both kinds of table. Raised with every change that an older reader would misread.
+    static let version: UInt16 = 1
+
+    /// Longest table. LMDB holds up to 2^32 - 1, and offsets are 32 bits wide.
+    static let tableBytesMax = 0x7FFF_FFFF
+    /// Longest host (RFC 1035 §2.3.4).
+    static let hostBytesMax = 253
+    /// Segments of a path, in policies and requests.
+    static let segmentsMax = 64
+    /// Longest path that is matched, bytes, canonical: escapes may triple the 8 KB of a target.
+    static let pathBytesMax = 3 * 8_192
+    /// Most nodes that any path may make the matcher visit.
+    static let backtrackingBoundMax = 4_096
+    /// More literals than this get a bucket directory.
+    static let plainLiteralsMax = 8
+    static let bucketBitsMax = 24
+    /// Most literals in one bucket; with at least as many buckets as literals, 8 are rare.
+    static let bucketLiteralsMax = 64
+    /// Routes times tries of one host: services with different ports multiply their host's tables.
+    static let placedRoutesMax = 16_777_216
+}
+
+/// Offsets in a host table's header and records.
+enum HostLayout {
+    /// "SCHT" as little-endian bytes.
+    static let magic: UInt32 = 0x5448_4353
+
+    static let totalBytes = 8
+    static let portCount = 12
+    static let portDirectory = 16
+    static let defaultRoot = 20
+    static let defaultBound = 24
+    static let ruleCount = 28
+    static let headerBytes = 32
+
+    static let portBytes = 12
+    static let portRoot = 4
+    static let portBound = 8
+
+    static let nodeParameter = 4
+    static let nodeRest = 8
+    static let nodeTerminal = 12
+    static let nodeBucketBits = 16
+    static let nodeBytes = 20
+
+    static let literalBytes = 12
+    static let literalNode = 4
+    static let literalText = 8
+
+    static let terminalBytes = 4
+    static let entryBytes = 16
+    static let entryRule = 8
+    static let entryRuleCount = 12
+
+    static let ruleRoute = 4
+    static let ruleObserveUntil = 8
+    static let ruleGround = 16
+    static let ruleMethodBytes = 17
+    static let ruleLabelBytes = 18
+    static let ruleAll = 20
+    static let ruleAny = 22
+    static let ruleBindings = 24
+    static let rulePorts = 26
+    static let ruleBytes = 28
+    static let bindingBytes = 4
+}
+
+/// Offsets in a catalogue.
+///
+///     header    magic u32 "SCCA" · layout u16 · 0 u16 · total bytes u32 · issuers u32 · issuer directory u32
+///               · scopes u32 · scope directory u32 · scopes by name u32 · services u32
+///               · service directory u32 · bound claims u32 · claim directory u32
+///               · hosts u32 · routes u64
+///     issuer    profile u8 · key source u8 · leeway u16 · algorithms u16 · audiences u16 · issuer
+///               · scope claim · client claim · key place · certificate authority file · audiences
+///               · algorithms u8 each
+///     scope     name · description · closure u32 · scopes u16 each, ascending
+///     service   token source u8 · 0 u8 · issuers u16 · ports u16 · 0 u16 · routes u32 · name · audience
+///               · source name · issuers u16 each · ports u16 each
+///     claim     name
+///
+/// A directory holds one u32 for each record; "by name" holds the scopes as u16, in byte order of their
+/// names. Every text is a count u16 and its bytes.
+enum CatalogueLayout {
+    /// "SCCA" as little-endian bytes.
+    static let magic: UInt32 = 0x4143_4353
+
+    static let totalBytes = 8
+    static let issuerCount = 12
+    static let issuerDirectory = 16
+    static let scopeCount = 20
+    static let scopeDirectory = 24
+    static let scopesByName = 28
+    static let serviceCount = 32
+    static let serviceDirectory = 36
+    static let claimCount = 40
+    static let claimDirectory = 44
+    static let hostCount = 48
+    static let routeCount = 52
+    static let headerBytes = 60
+
+    static let issuerTexts = 8
+    static let serviceIssuers = 2
+    static let servicePorts = 4
+    static let serviceRoutes = 8
+    static let serviceTexts = 12
+}

@@ -1,0 +1,113 @@
+internal import Decision
+internal import Kernel
+internal import Octets
+internal import PolicyTables
+internal import Signatures
+internal import Tokens
+
+/// What the daemon serves, for `scopecheck status`.
+struct StatusReport: Sendable {
+    let policies: PolicyDesk
+    let listeners: [(address: String, wire: Wire)]
+    let startedAt: Int64
+    let clock: AnchoredClock
+
+    func json(_ workers: [WorkerFigures]) -> [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("pid", number: Int64(ProcessResources.processID))
+        object.add("started_at", string: Timestamp(unixSeconds: startedAt).text)
+        object.add("uptime_seconds", number: clock.nowSeconds() - startedAt)
+        object.add("policy", json: policy())
+        object.add("issuers", json: list(policies.issuerStatus.map { issuer($0) }))
+        object.add("listeners", json: list(listeners.map { listener($0.address, $0.wire) }))
+        object.add("workers", number: Int64(workers.count))
+        var sum = WorkerFigures()
+        for figures in workers { sum += figures }
+        object.add("connections", number: Int64(sum.connections))
+        object.add("allowed", number: Int64(clamping: sum.counts.allowed))
+        object.add("denied", number: Int64(clamping: sum.counts.denied))
+        object.add("unanswerable", number: Int64(clamping: sum.counts.unanswerable))
+        object.add("token_cache_hits", number: Int64(clamping: sum.counts.tokenCacheHits))
+        object.add("verifications", number: Int64(clamping: sum.counts.verifications))
+        object.add("cached_tokens", number: Int64(sum.cachedTokens))
+        object.add("timeouts", number: Int64(clamping: sum.timeouts))
+        object.add("peers_refused", number: Int64(clamping: sum.peersRefused))
+        object.add("descriptors_exhausted", number: Int64(clamping: sum.descriptorsExhausted))
+        return object.text()
+    }
+
+    private func policy() -> [UInt8] {
+        var object = JSONObjectWriter()
+        if let activation = policies.activation {
+            object.add("number", number: Int64(clamping: activation.number))
+            object.add("version", string: activation.version.description)
+            object.add("label", string: "\(activation.number).\(activation.version.description.prefix(16))")
+            object.add("activated_at", string: Timestamp(unixSeconds: activation.activatedAt).text)
+        }
+        if let info = policies.info() {
+            object.add("hosts", number: Int64(info.hostCount))
+            object.add("services", number: Int64(info.serviceCount))
+            object.add("routes", number: Int64(info.routeCount))
+            object.add("scopes", number: Int64(info.scopeCount))
+        }
+        if let load = policies.lastLoad {
+            object.add("file", string: load.file)
+            object.add("loaded_at", string: Timestamp(unixSeconds: load.at).text)
+            if let refusal = load.refusal { object.add("refused", string: refusal) }
+        }
+        return object.text()
+    }
+
+    private func issuer(_ status: IssuerKeyStatus) -> [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("issuer", string: status.issuer)
+        object.add("keys", number: Int64(status.keyCount))
+        object.add("state", string: status.state)
+        if let age = status.ageSeconds { object.add("age_seconds", number: age) }
+        if let error = status.lastError { object.add("last_error", string: error) }
+        return object.text()
+    }
+
+    private func listener(_ address: String, _ wire: Wire) -> [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("address", string: address)
+        object.add("protocol", string: wire == .http ? "http" : "fastcgi")
+        return object.text()
+    }
+
+    private func list(_ items: [[UInt8]]) -> [UInt8] {
+        [0x5B] + Array(items.joined(separator: [0x2C])) + [0x5D]
+    }
+
+    /// The same for people.
+    func text(_ workers: [WorkerFigures]) -> [UInt8] {
+        var sum = WorkerFigures()
+        for figures in workers { sum += figures }
+        var lines = ["scopecheck, process \(ProcessResources.processID), up \(clock.nowSeconds() - startedAt) s"]
+        if let activation = policies.activation {
+            lines.append(
+                "policy     \(activation.number).\(activation.version.description.prefix(16)), active since "
+                    + Timestamp(unixSeconds: activation.activatedAt).text)
+        } else {
+            lines.append("policy     none: every request is answered 503")
+        }
+        if let info = policies.info() {
+            lines.append("           \(info.hostCount) hosts, \(info.routeCount) routes, \(info.scopeCount) scopes")
+        }
+        if let load = policies.lastLoad, let refusal = load.refusal {
+            lines.append("           the file `\(load.file)` was refused: \(refusal)")
+        }
+        for status in policies.issuerStatus {
+            let age = status.ageSeconds.map { ", \($0) s old" } ?? ""
+            let problem = status.lastError.map { "; last error: \($0)" } ?? ""
+            lines.append("issuer     \(status.issuer): \(status.keyCount) keys, \(status.state)\(age)\(problem)")
+        }
+        for listener in listeners { lines.append("listener   \(listener.address) (\(listener.wire == .http ? "HTTP" : "FastCGI"))") }
+        lines.append(
+            "answers    \(sum.counts.allowed) allowed, \(sum.counts.denied) denied, \(sum.counts.unanswerable) not answerable")
+        lines.append(
+            "tokens     \(sum.cachedTokens) cached, \(sum.counts.tokenCacheHits) hits, \(sum.counts.verifications) verified")
+        lines.append("now        \(sum.connections) connections, \(workers.count) workers")
+        return Array((lines.joined(separator: "\n") + "\n").utf8)
+    }
+}

@@ -1,0 +1,236 @@
+internal import Decision
+internal import FastCGI
+internal import HTTP1
+internal import Kernel
+internal import Octets
+internal import PolicyTables
+internal import Signatures
+internal import Store
+internal import Synchronization
+internal import Tokens
+
+/// The daemon: listeners, workers, the policy in force, the issuers' keys, and the thread that looks after them.
+///
+/// The control thread (the caller's) waits for signals, renamed policy files and the clock; loading a policy and
+/// fetching keys happen on other threads, so that it always answers a SIGTERM.
+public final class Daemon {
+    private let settings: DaemonSettings
+    private let log: EventLog
+    private let pipe: LinePipe
+    private let store: PolicyStore
+    private let storeLock: FileLock
+    private let board = SnapshotBoard()
+    private let clock = AnchoredClock()
+    private let loader: PolicyLoader
+    private let policies: PolicyDesk
+    private let manager = ServiceManager()
+    private var listeners: [Listener] = []
+    private var controls: [WorkerControl] = []
+    private var threads: [SystemThread] = []
+    private var libFCGIThreads: [SystemThread] = []
+
+    /// Takes the store and the listening sockets. Nothing is answered before `run`.
+    /// - Throws: what a person must mend before the daemon can start.
+    public init(_ settings: DaemonSettings) throws {
+        self.settings = settings
+        log = EventLog(output: LineOutput(descriptor: 2))
+        pipe = try LinePipe()
+        Signals.ignoreBrokenPipe()
+        try ProcessResources.raiseOpenFileLimit()
+        try Files.makeFolder(settings.store)
+        storeLock = try Daemon.takeLock(settings.store + "/daemon.lock", log)
+        let environment = try Store.Environment(
+            path: settings.store, mapBytes: settings.storeMapBytes, maxReaders: 256)
+        store = try PolicyStore(environment)
+        loader = PolicyLoader(store: store, storeFolder: settings.store, log: log)
+        policies = PolicyDesk(
+            store: store, loader: loader, board: board, log: log, clock: clock,
+            settings: settings.keys, policyFile: settings.policy)
+    }
+
+    /// Serves until a signal says to stop, then drains.
+    /// - Returns: the exit code: 0 after a drain.
+    public func run() throws -> Int32 {
+        let signals = try SignalFD([terminateSignal, interruptSignal, hangUpSignal])
+        try policies.start()
+        try openListeners()
+        let denialLog = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
+        try startWorkers()
+        let admin = try startAdmin()
+        manager.ready(status: "serving \(policies.statusLine)")
+        log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
+        try control(signals)
+        manager.stopping()
+        let isClean = drain()
+        admin?.listener.requestStop()
+        admin?.thread.join()
+        policies.stop()
+        pipe.finish()
+        denialLog.join()
+        log.write(.info, "stopped", isClean ? "drained" : "stopped with connections still open")
+        return 0
+    }
+
+    /// Two daemons on one store would each believe to be its only writer. One that is being replaced is waited for.
+    private static func takeLock(_ path: String, _ log: EventLog) throws -> FileLock {
+        let deadline = SystemClock.monotonicNanoseconds() + lockWaitNanosecondsMax
+        while true {
+            do throws(SystemError) {
+                return try FileLock(path: path)
+            } catch {
+                guard error.isWouldBlock, SystemClock.monotonicNanoseconds() < deadline else { throw error }
+                sleepMilliseconds(5)
+            }
+        }
+    }
+
+    // MARK: control
+
+    private func control(_ signals: borrowing SignalFD) throws {
+        var poll = try Epoll(capacity: 8)
+        try poll.add(signals.raw, token: signalToken, for: .readable)
+        var watch = try FolderWatch()
+        try poll.add(watch.raw, token: folderToken, for: .readable)
+        if let policy = settings.policy { try watch.add(folder: Files.split(policy).folder) }
+        while true {
+            let ready = poll.wait(timeoutMilliseconds: 1_000)
+            for index in 0..<ready {
+                switch poll.event(index).token {
+                case signalToken:
+                    while let signal = signals.next() {
+                        guard signal == hangUpSignal else { return }
+                        log.write(.info, "reload_asked", "SIGHUP: the policy file is read again")
+                        policies.reload()
+                    }
+                default:
+                    for change in watch.changes() where isPolicy(change) { policies.reload() }
+                }
+            }
+            observeClock()
+            if controls.contains(where: \.hasFailed) { return }
+        }
+    }
+
+    private func isPolicy(_ change: FolderChange) -> Bool {
+        guard let policy = settings.policy else { return false }
+        switch change {
+        case .renamedInto(_, let name):
+            // Folders kept by symbolic links (`..data`) change under a name that is not the file's.
+            return name == Files.split(policy).name || name.hasPrefix("..")
+        case .eventsLost: return true
+        case .folderGone(let folder):
+            log.write(
+                .warning, "policy_folder_gone",
+                "the folder `\(folder)` was moved or removed; restart to follow the policy file again")
+            return false
+        }
+    }
+
+    private func observeClock() {
+        switch clock.observe() {
+        case .steady: break
+        case .forward(let nanoseconds):
+            log.write(.warning, "clock_forward", "the system clock jumped \(nanoseconds / 1_000_000_000) s ahead")
+        case .backward(let nanoseconds):
+            log.write(
+                .warning, "clock_backward",
+                "the system clock was set back \(nanoseconds / 1_000_000_000) s; decisions keep the later time")
+        }
+    }
+
+    // MARK: starting
+
+    private func openListeners() throws {
+        var inherited = try InheritedSockets.take()
+        for wanted in settings.listeners {
+            let socket: ListeningSocket
+            if let given = inherited.take(address: wanted.address) {
+                socket = given
+            } else if let given = inherited.take(named: wanted.name).first {
+                socket = given
+            } else {
+                socket = try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
+            }
+            listeners.append(
+                Listener(
+                    socket: socket, wire: wanted.kind == .http ? .http : .fastCGI, profile: wanted.profile,
+                    peerUserIDs: wanted.isUnix ? wanted.peerUserIDs : nil, usesLibFCGI: wanted.kind == .libFCGI))
+        }
+        for socket in inherited.untaken {
+            log.write(
+                .warning, "socket_unused",
+                "the inherited socket `\(socket.name)` (\(socket.address)) is none of this configuration's listeners")
+        }
+    }
+
+    private func startWorkers() throws {
+        let own = listeners.filter { !$0.usesLibFCGI }
+        for number in 0..<settings.workers where !own.isEmpty {
+            threads.append(try makeSeed(number, own).startThread())
+        }
+        for listener in listeners where listener.usesLibFCGI {
+            try Signals.makeInterrupting(LibFCGIWorker.interruptSignal)
+            for number in 0..<settings.workers * libFCGIThreadsPerWorker {
+                let worker = LibFCGIWorker(try makeSeed(number, []), listener: listener)
+                let thread = try worker.startThread()
+                threads.append(thread)
+                libFCGIThreads.append(thread)
+            }
+        }
+    }
+
+    private func makeSeed(_ number: Int, _ listeners: [Listener]) throws -> WorkerSeed {
+        let control = try WorkerControl()
+        controls.append(control)
+        policies.addWaiter(control.wake)
+        return WorkerSeed(
+            number: number, listeners: listeners, limits: settings.connectionLimits, control: control, board: board,
+            store: store, tokenCacheEntriesMax: settings.tokenCacheEntries / settings.workers, denialPipe: pipe,
+            denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), keys: policies,
+            wallClock: clock, log: log)
+    }
+
+    private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
+        guard let wanted = settings.admin else { return nil }
+        let socket = try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
+        let desk = ExplanationDesk(board: board, store: store, clock: clock)
+        let report = StatusReport(
+            policies: policies, listeners: listeners.map { ($0.socket.address.description, $0.wire) },
+            startedAt: clock.nowSeconds(), clock: clock)
+        let controls = self.controls
+        let routes = AdminRoutes(
+            status: { report.json(controls.map(\.figures)) },
+            statusText: { report.text(controls.map(\.figures)) },
+            isReady: { [board] in board.snapshot != nil },
+            explain: { facts, bytes, at in desk.explain(facts, bytes, at) })
+        let listener = try AdminListener(
+            socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
+        return (listener, try listener.start())
+    }
+
+    // MARK: stopping
+
+    /// - Returns: whether every connection ended by itself.
+    private func drain() -> Bool {
+        for control in controls { control.requestDrain() }
+        let deadline = SystemClock.monotonicNanoseconds() + settings.drainMilliseconds * 1_000_000
+        while !controls.allSatisfy(\.hasFinished) {
+            guard SystemClock.monotonicNanoseconds() < deadline else { return false }
+            // A thread of the reference library may be reading from a peer that has stalled.
+            for thread in libFCGIThreads { thread.send(signal: LibFCGIWorker.interruptSignal) }
+            sleepMilliseconds(2)
+        }
+        for thread in threads { thread.join() }
+        for listener in listeners { listener.socket.close() }
+        return true
+    }
+}
+
+private let terminateSignal: Int32 = 15
+private let interruptSignal: Int32 = 2
+private let hangUpSignal: Int32 = 1
+private let signalToken: UInt64 = 1
+private let folderToken: UInt64 = 2
+private let lockWaitNanosecondsMax: Int64 = 10_000_000_000
+/// Each of the reference library's threads serves one connection at a time, start to end.
+private let libFCGIThreadsPerWorker = 4

@@ -1,0 +1,98 @@
+public import Decision
+internal import FastCGI
+internal import HTTP1
+public import Kernel
+
+/// What the daemon is told, from a file or from flags: everything resolved, checked and in its unit.
+public struct DaemonSettings: Sendable {
+    public var policy: String?
+    public var store: String
+    public var storeMapBytes = 16 << 30
+    public var workers = SystemThread.processorCount()
+    public var listeners: [ListenerSettings] = []
+    public var admin: ListenerSettings?
+    public var keys = KeySettings()
+    public var tokenCacheEntries = 100_000
+    public var denialLinesPerSecond = 100
+
+    /// Over all workers.
+    public var connectionsMax = 1_024
+    public var requestHeadBytesMax = 32_768
+    public var paramsBytesMax = 65_536
+    public var receiveMilliseconds: Int64 = 5_000
+    public var sendMilliseconds: Int64 = 5_000
+    public var idleMilliseconds: Int64 = 75_000
+    public var parkMilliseconds: Int64 = 250
+    public var drainMilliseconds: Int64 = 5_000
+
+    public init(store: String) {
+        self.store = store
+    }
+
+    var connectionLimits: ConnectionLimits {
+        var fastCGI = FastCGILimits()
+        fastCGI.paramsBytesMax = paramsBytesMax
+        fastCGI.connectionsMax = UInt32(clamping: connectionsMax)
+        var http = HTTPLimits()
+        http.headBytesMax = requestHeadBytesMax
+        return ConnectionLimits(
+            connectionsMax: max(1, connectionsMax / max(1, workers)), receiveMilliseconds: receiveMilliseconds,
+            sendMilliseconds: sendMilliseconds, idleMilliseconds: idleMilliseconds,
+            parkMilliseconds: parkMilliseconds, fastCGI: fastCGI, http: http)
+    }
+}
+
+/// One listening socket.
+public struct ListenerSettings: Sendable {
+    public enum Kind: Sendable {
+        case fastCGI
+        /// FastCGI through the reference library.
+        case libFCGI
+        case http
+        case admin
+    }
+
+    public var kind: Kind
+    public var address: ListenAddress
+    public var permissions: SocketFilePermissions
+    public var profile: FactProfile
+    /// Users whose processes may connect to a unix socket; nil admits whom the file's mode lets in.
+    public var peerUserIDs: [UInt32]?
+
+    public init(
+        kind: Kind, address: ListenAddress, permissions: SocketFilePermissions = SocketFilePermissions(),
+        profile: FactProfile = .scopecheck, peerUserIDs: [UInt32]? = nil
+    ) {
+        self.kind = kind
+        self.address = address
+        self.permissions = permissions
+        self.profile = profile
+        self.peerUserIDs = peerUserIDs
+    }
+
+    /// Under this name a service manager may pass the socket (`FileDescriptorName=`).
+    var name: String {
+        switch kind {
+        case .fastCGI, .libFCGI: "fastcgi"
+        case .http: "http"
+        case .admin: "admin"
+        }
+    }
+
+    var isUnix: Bool {
+        if case .unix = address { return true }
+        return false
+    }
+}
+
+/// How issuers' keys are fetched and how long they are believed. Seconds.
+public struct KeySettings: Sendable {
+    public var refreshSeconds: Int64 = 600
+    public var cooldownSeconds: Int64 = 30
+    public var staleSecondsMax: Int64 = 86_400
+    public var timeoutSeconds: Int64 = 5
+    /// Certificate authorities for issuers that name none of their own; nil means the system's.
+    public var certificateAuthorityFile: String?
+
+    public init() {}
+}

@@ -1,0 +1,248 @@
+public import Decision
+internal import Octets
+internal import PolicyTables
+internal import Tokens
+
+/// How a decision came about, as JSON and as text for people: the same content for a policy file and for the
+/// running daemon.
+public struct Explanation {
+    private let decider: Decider
+    private let facts: RequestFacts
+    private let bytes: [UInt8]
+
+    /// Decides the request and keeps how it came about.
+    /// - Parameter decider: one that nobody else uses; it is made to collect details.
+    public init(_ decider: Decider, _ facts: RequestFacts, _ bytes: [UInt8], now: Int64) {
+        decider.collectsDetails = true
+        _ = decider.decide(facts, bytes.span, now: now, limits: DecisionLimits())
+        self.decider = decider
+        self.facts = facts
+        self.bytes = bytes
+    }
+
+    public var isAllow: Bool { decider.status == 200 }
+    public var isUnanswerable: Bool { decider.status == 503 }
+
+    public var status: UInt16 { decider.status }
+
+    /// One JSON object: verdict, status, reason, policy, target, routes, token, checks, required, granted, missing.
+    public var json: [UInt8] {
+        let details = decider.details
+        var out = ByteWriter(capacity: 256 << 10)
+        out.append("{\"verdict\":")
+        out.append(jsonLiteral: isAllow ? "allow" : "deny")
+        out.append(",\"status\":")
+        out.append(decimal: UInt64(decider.status))
+        out.append(",\"reason\":")
+        out.append(jsonLiteral: decider.reason.name)
+        if let observed = details.observedReason {
+            out.append(",\"would_be\":")
+            out.append(jsonLiteral: observed.name)
+        }
+        out.append(",\"policy\":")
+        out.append(jsonString: decider.policyLabel.span)
+        out.append(",\"target\":{\"host\":")
+        out.append(jsonString: details.host.span)
+        out.append(",\"path\":")
+        out.append(jsonString: details.path.span)
+        out.append(",\"decoded\":")
+        out.append(jsonString: details.decodedPath.span)
+        out.append("},\"service\":")
+        append(details.service, to: &out)
+        out.append(",\"route\":")
+        append(details.route, to: &out)
+        appendConsidered(to: &out)
+        appendToken(to: &out)
+        appendChecks(to: &out)
+        appendScopes(details, to: &out)
+        out.append(",\"challenge\":")
+        append(decider.challenge, to: &out)
+        out.append("}")
+        return [UInt8](copying: out.bytes)
+    }
+
+    /// The routes at every path that matches the target, most specific first; only the first path decides.
+    private func appendConsidered(to out: inout ByteWriter) {
+        out.append(",\"routes_considered\":[")
+        var isFirst = true
+        for (rank, path) in consideredPaths.enumerated() {
+            for route in path.routes {
+                if !isFirst { out.append(0x2C) }
+                isFirst = false
+                out.append("{\"route\":")
+                out.append(jsonString: Array(route.label.utf8).span)
+                out.append(",\"method\":")
+                out.append(jsonString: Array(route.method.utf8).span)
+                out.append(rank == 0 ? ",\"decides\":true}" : ",\"decides\":false}")
+            }
+        }
+        out.append("]")
+    }
+
+    private var consideredPaths: [ConsideredPath] {
+        let port = UInt16(String(lossy: bytes.span.bytes(at: facts.port))) ?? 0
+        return decider.consideredPaths(port: port)
+    }
+
+    /// Header and claims as they stand in the token, believed or not.
+    private func appendToken(to out: inout ByteWriter) {
+        out.append(",\"token\":")
+        let header = bytes.span.bytes(at: facts.authorization)
+        var start = 0
+        while start < header.count, header[start] != 0x20 { start += 1 }
+        guard start + 1 < header.count else {
+            out.append("null")
+            return
+        }
+        do throws(TokenRefusal) {
+            let decoded = try TokenDecode.read(header.extracting(start + 1..<header.count))
+            out.append("{\"verified\":")
+            out.append(decider.verifiedToken != nil ? "true" : "false")
+            out.append(",\"header\":")
+            out.append(decoded.headerText.span)
+            out.append(",\"claims\":")
+            out.append(decoded.claimsText.span)
+            out.append("}")
+        } catch {
+            out.append("{\"verified\":false,\"unreadable\":")
+            out.append(jsonLiteral: error.name)
+            out.append("}")
+        }
+    }
+
+    /// What was looked at, in order, up to the check that decided.
+    private func appendChecks(to out: inout ByteWriter) {
+        out.append(",\"checks\":[")
+        let decisive = decider.details.observedReason ?? decider.reason
+        var isFirst = true
+        for check in ExplainedCheck.allCases where check.applies(decisive, decider.details.ground) {
+            let outcome = check.outcome(decisive)
+            if !isFirst { out.append(0x2C) }
+            isFirst = false
+            out.append("{\"check\":")
+            out.append(jsonString: Array(check.rawValue.utf8).span)
+            out.append(",\"result\":")
+            out.append(jsonLiteral: outcome)
+            out.append("}")
+            if check.fails(decisive) { break }
+        }
+        out.append("]")
+    }
+
+    private func appendScopes(_ details: DecisionDetails, to out: inout ByteWriter) {
+        out.append(",\"required\":{\"all\":")
+        append(details.requiredAll, to: &out)
+        out.append(",\"any\":")
+        append(details.requiredAny, to: &out)
+        out.append("},\"granted\":")
+        append(details.granted, to: &out)
+        out.append(",\"missing\":")
+        var missing = details.requiredAll.filter { !details.granted.contains($0) }
+        if !details.requiredAny.isEmpty, !details.requiredAny.contains(where: { details.granted.contains($0) }) {
+            missing += details.requiredAny
+        }
+        append(decider.verifiedToken == nil ? [] : missing, to: &out)
+    }
+
+    private func append(_ names: [[UInt8]], to out: inout ByteWriter) {
+        out.append(0x5B)
+        for (number, name) in names.enumerated() {
+            if number > 0 { out.append(0x2C) }
+            out.append(jsonString: name.span)
+        }
+        out.append(0x5D)
+    }
+
+    private func append(_ text: [UInt8]?, to out: inout ByteWriter) {
+        if let text { out.append(jsonString: text.span) } else { out.append("null") }
+    }
+
+    /// The explanation for people.
+    public var text: String {
+        let details = decider.details
+        func string(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+        func list(_ names: [[UInt8]]) -> String {
+            names.isEmpty ? "none" : names.map(string).joined(separator: " ")
+        }
+        var lines = ["\(isAllow ? "allow" : "deny"): \(decider.reason.name) (status \(decider.status))"]
+        if let observed = details.observedReason { lines.append("  enforcement would have said: \(observed.name)") }
+        lines.append("  policy: \(decider.policyLabel.isEmpty ? "none" : string(decider.policyLabel))")
+        if !details.path.isEmpty { lines.append("  target: host \(string(details.host)), path \(string(details.path))") }
+        for (rank, path) in consideredPaths.enumerated() {
+            for route in path.routes {
+                lines.append("  \(rank == 0 ? "at the most specific path" : "weaker, not looked at"): \(route.label)")
+            }
+        }
+        if let service = details.service, let route = details.route {
+            lines.append("  route: \(string(route)) of service \(string(service))")
+        }
+        if details.ground == .scopes {
+            lines.append("  required, all of: \(list(details.requiredAll))")
+            if !details.requiredAny.isEmpty { lines.append("  required, one of: \(list(details.requiredAny))") }
+        }
+        if let token = decider.verifiedToken {
+            lines.append("  token: subject \(String(lossy: token.subject)), client \(String(lossy: token.client))")
+            lines.append("  scopes on the token: \(String(lossy: token.scopeText))")
+            lines.append("  effective scopes: \(list(details.granted))")
+        }
+        let decisive = details.observedReason ?? decider.reason
+        for check in ExplainedCheck.allCases where check.applies(decisive, details.ground) {
+            lines.append("  \(check.rawValue): \(check.outcome(decisive))")
+            if check.fails(decisive) { break }
+        }
+        if let challenge = decider.challenge { lines.append("  challenge: \(string(challenge))") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// The stages of a decision, in the order in which they are looked at.
+enum ExplainedCheck: String, CaseIterable {
+    case policy
+    case facts
+    case target
+    case host
+    case route
+    case credential
+    case tokenForm = "token form"
+    case issuer
+    case key
+    case signature
+    case claims
+    case times
+    case audience
+    case scopes
+    case bindings
+
+    private var reasons: [Reason] {
+        switch self {
+        case .policy: [.noPolicy, .policyUnreadable, .overloaded]
+        case .facts: [.missingFact, .conflictingFacts]
+        case .target: [.ambiguousTarget, .pathMismatch]
+        case .host: [.unknownHost]
+        case .route: [.unknownRoute, .methodNotAllowed, .portNotAllowed]
+        case .credential: [.multipleCredentials, .malformedAuthorization, .noToken, .unsupportedScheme]
+        case .tokenForm:
+            [.tokenTooLarge, .tokenMalformed, .tokenEncrypted, .headerMalformed, .criticalHeader, .tokenTypeMismatch]
+        case .issuer: [.unknownIssuer, .algorithmNotAllowed]
+        case .key: [.keysUnavailable, .keysStale, .unknownKey]
+        case .signature: [.signatureInvalid]
+        case .claims: [.claimsMalformed, .missingClaim, .proofRequired]
+        case .times: [.expired, .notYetValid]
+        case .audience: [.audienceMismatch, .issuerNotAllowed]
+        case .scopes: [.insufficientScope]
+        case .bindings: [.bindingMismatch]
+        }
+    }
+
+    func fails(_ reason: Reason) -> Bool { reasons.contains(reason) }
+
+    func outcome(_ reason: Reason) -> StaticString { fails(reason) ? "failed" : "passed" }
+
+    /// A public route and a preflight look at no token.
+    func applies(_ reason: Reason, _ ground: RouteGround?) -> Bool {
+        switch self {
+        case .policy, .facts, .target, .host, .route: true
+        default: ground == .scopes
+        }
+    }
+}

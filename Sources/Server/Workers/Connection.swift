@@ -1,0 +1,89 @@
+internal import Decision
+internal import FastCGI
+internal import HTTP1
+internal import Kernel
+internal import Octets
+
+/// One accepted connection of a worker, with its buffers. Objects are used again for later connections, so that
+/// steady traffic allocates nothing.
+final class Connection {
+    enum State {
+        case free
+        /// A request has begun to arrive, or should; the deadline is that of a whole request.
+        case receiving
+        /// Kept open between requests; the deadline is the idle one.
+        case idle
+        /// Waiting until the peer takes the rest of an answer.
+        case sending
+        /// A request waits for its turn to have a signature verified.
+        case owingVerification
+        /// A request waits for keys to be fetched.
+        case parked
+    }
+
+    /// Answers are below 4 KB each; room for several, so that pipelined requests share one write.
+    static let outputBytes = 16 * 1_024
+    /// An answer and the records around it fit when this much is free.
+    static let answerBytesMax = 5 * 1_024
+
+    let slot: Int
+    /// Tells a late event for an earlier connection in this slot from one for the present connection.
+    var generation: UInt32 = 0
+    var descriptor = FileDescriptor.none
+    var listener = 0
+    var state = State.free
+    /// On the worker's clock.
+    var deadlineMilliseconds: Int64 = 0
+    var isRegistered = false
+    var waitsForWrite = false
+    /// What has been written is sent, then the connection ends.
+    var closesAfterSending = false
+
+    var received: ReceiveBuffer
+    var output = ByteWriter(capacity: Connection.outputBytes)
+    var fastCGI = FastCGIConnection()
+    var http = HTTPConnection(profile: .scopecheck)
+    var pendingFastCGI: FastCGIRequest?
+    var pendingHTTP: HTTPRequest?
+    /// Whether the pending request has waited for keys already; it may once.
+    var hasWaited = false
+
+    init(slot: Int, receiveBytes: Int) {
+        self.slot = slot
+        self.received = ReceiveBuffer(capacity: receiveBytes)
+    }
+}
+
+/// Slots in order of arrival, in a ring whose size never changes.
+struct SlotQueue: ~Copyable {
+    private var slots: [Int32]
+    private var generations: [UInt32]
+    private var head = 0
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        slots = [Int32](repeating: 0, count: max(1, capacity))
+        generations = [UInt32](repeating: 0, count: max(1, capacity))
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// - Returns: false when the ring is full; each waiting connection has one place, so that is our own fault.
+    mutating func append(_ connection: Connection) -> Bool {
+        guard count < slots.count else { return false }
+        let place = (head + count) % slots.count
+        slots[place] = Int32(truncatingIfNeeded: connection.slot)
+        generations[place] = connection.generation
+        count += 1
+        return true
+    }
+
+    /// The first one, which may have gone since: compare the generation.
+    mutating func removeFirst() -> (slot: Int, generation: UInt32)? {
+        guard count > 0 else { return nil }
+        let result = (Int(slots[head]), generations[head])
+        head = (head + 1) % slots.count
+        count -= 1
+        return result
+    }
+}

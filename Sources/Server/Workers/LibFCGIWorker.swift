@@ -1,0 +1,73 @@
+internal import Decision
+internal import Kernel
+internal import LibFCGI
+internal import Octets
+internal import PolicyTables
+
+/// One thread of the libfcgi engine: the same decision and the same answers, read and written by the reference
+/// library, one request at a time.
+final class LibFCGIWorker: Sendable {
+    private let seed: WorkerSeed
+    private let listener: Listener
+
+    init(_ seed: WorkerSeed, listener: Listener) {
+        self.seed = seed
+        self.listener = listener
+    }
+
+    func startThread() throws(SystemError) -> SystemThread {
+        try SystemThread.start(
+            name: "worker-lib-\(seed.number)", unblocked: [LibFCGIWorker.interruptSignal], context: self
+        ) { $0.run() }
+    }
+
+    /// Breaks a read of the library that waits for a stalled peer; its handler does nothing.
+    static let interruptSignal: Int32 = 12
+
+    private func run() {
+        do {
+            let decider = try seed.makeDecider()
+            let denials = DenialLine(pipe: seed.denialPipe, linesPerSecond: seed.denialLinesPerSecond)
+            var engine = try LibFCGIEngine(
+                listenDescriptor: listener.socket.raw, wakeDescriptor: seed.control.wake.raw,
+                profile: listener.profile, limits: seed.limits.fastCGI)
+            let stop = engine.run(
+                admit: { [listener, seed] descriptor in
+                    let isAdmitted = listener.admits(peerOf: descriptor)
+                    if !isAdmitted { seed.control.notePeerRefused() }
+                    return isAdmitted
+                },
+                decide: { [self] facts, bytes, answer in
+                    var clock = WorkerClock(wall: seed.wallClock)
+                    decideWaiting(decider, facts, bytes, &clock)
+                    if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+                    decider.copyAnswer(into: &answer)
+                    seed.control.report(decider: decider, connections: 1)
+                })
+            if case .failed(let error) = stop {
+                seed.log.write(.error, "worker_failed", "libfcgi worker \(seed.number) has stopped: \(error)")
+                seed.control.failed()
+            } else {
+                seed.control.finished()
+            }
+        } catch {
+            seed.log.write(.error, "worker_failed", "libfcgi worker \(seed.number) cannot run: \(error)")
+            seed.control.failed()
+        }
+    }
+
+    /// Waits for keys where they are being fetched: this engine's thread serves nobody else meanwhile.
+    private func decideWaiting(
+        _ decider: Decider, _ facts: RequestFacts, _ bytes: Span<UInt8>, _ clock: inout WorkerClock
+    ) {
+        let end = clock.milliseconds + seed.limits.parkMilliseconds
+        var limits = DecisionLimits(mayVerify: true, mayWaitForKey: true)
+        while true {
+            guard case .keyOwed(let issuerIndex) = decider.decide(facts, bytes, now: clock.unixSeconds, limits: limits)
+            else { return }
+            limits.mayWaitForKey = seed.keys.wantKeys(issuerIndex: issuerIndex) && clock.milliseconds < end
+            if limits.mayWaitForKey { sleepMilliseconds(5) }
+            clock.advance()
+        }
+    }
+}

@@ -1,0 +1,207 @@
+internal import Decision
+internal import FastCGI
+internal import HTTP1
+internal import Kernel
+internal import Octets
+
+/// One thread that accepts, reads, decides and answers. Workers share the listening sockets and the snapshot
+/// board, nothing else.
+///
+/// A turn of the loop first handles all that is ready and needs no signature checked. Requests that owe a
+/// verification wait in a line that is served for a bounded time each turn, so that a flood of forged tokens
+/// takes the time that is left over and no more.
+final class Worker {
+    let number: Int
+    let listeners: [Listener]
+    let limits: ConnectionLimits
+    let control: WorkerControl
+    let decider: Decider
+    let denials: DenialLine
+    let keys: any KeyWaiting
+
+    var poll: Epoll
+    var connections: [Connection] = []
+    var freeSlots: [Int] = []
+    var activeCount = 0
+    var owing: SlotQueue
+    var parked: SlotQueue
+    var clock: WorkerClock
+    var isDraining = false
+    /// Listening sockets are not watched while every place is taken.
+    var areListenersWatched = true
+
+    init(_ seed: WorkerSeed) throws {
+        number = seed.number
+        listeners = seed.listeners
+        limits = seed.limits
+        control = seed.control
+        decider = try seed.makeDecider()
+        denials = DenialLine(pipe: seed.denialPipe, linesPerSecond: seed.denialLinesPerSecond)
+        keys = seed.keys
+        clock = WorkerClock(wall: seed.wallClock)
+        poll = try Epoll()
+        owing = SlotQueue(capacity: seed.limits.connectionsMax)
+        parked = SlotQueue(capacity: seed.limits.connectionsMax)
+        connections.reserveCapacity(seed.limits.connectionsMax)
+        freeSlots.reserveCapacity(seed.limits.connectionsMax)
+        try poll.add(control.wake.raw, token: EventToken.wake.packed, for: .readable)
+        for (index, listener) in listeners.enumerated() {
+            try poll.add(listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
+        }
+    }
+
+    /// Runs until drained: no listener watched, no connection left.
+    func run() {
+        while !(isDraining && activeCount == 0) { turn() }
+        control.finished()
+    }
+
+    // MARK: one turn
+
+    private func turn() {
+        let isAnyoneHere = activeCount > 0 || isDraining || !areListenersWatched
+        let timeout: Int32? = owing.isEmpty ? (isAnyoneHere ? tickMilliseconds : nil) : 0
+        let ready = poll.wait(timeoutMilliseconds: timeout)
+        clock.advance()
+        for index in 0..<ready {
+            let event = poll.event(index)
+            switch EventToken(packed: event.token) {
+            case .wake: takeOrders()
+            case .listener(let number): accept(from: number)
+            case .connection(let slot, let generation):
+                guard slot < connections.count, connections[slot].generation & EventToken.generationMask == generation,
+                    connections[slot].state != .free
+                else { continue }
+                handle(connections[slot], event.readiness)
+            }
+        }
+        serveOwing()
+        if clock.isTickDue(every: Int64(tickMilliseconds)) { endOverdue() }
+        control.report(decider: decider, connections: activeCount)
+    }
+
+    private func takeOrders() {
+        control.wake.drain()
+        if control.isDrainRequested, !isDraining { beginDraining() }
+        resumeParked()
+    }
+
+    private func beginDraining() {
+        isDraining = true
+        watchListeners(false)
+        for connection in connections where connection.state == .idle { close(connection) }
+    }
+
+    func watchListeners(_ watch: Bool) {
+        guard watch != areListenersWatched else { return }
+        areListenersWatched = watch
+        for (index, listener) in listeners.enumerated() {
+            if watch {
+                // A socket that cannot be watched again would leave this worker without work, not with wrong work.
+                try? poll.add(listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
+            } else {
+                try? poll.remove(listener.socket.raw)
+            }
+        }
+    }
+
+    // MARK: accepting
+
+    /// Accepts a bounded batch, so that one busy socket does not starve the connections already here.
+    private func accept(from number: Int) {
+        let listener = listeners[number]
+        for _ in 0..<acceptBatch {
+            guard !isDraining else { return }
+            guard let connection = takeFree() else {
+                // The kernel's queue holds the callers until a place is free.
+                watchListeners(false)
+                return
+            }
+            switch listener.socket.accept() {
+            case .connection(let descriptor):
+                start(connection, descriptor, listener: number)
+            case .wouldBlock:
+                putBack(connection)
+                return
+            case .transient:
+                putBack(connection)
+            case .exhausted:
+                putBack(connection)
+                control.noteDescriptorsExhausted()
+                watchListeners(false)
+                return
+            }
+        }
+    }
+
+    private func start(_ connection: Connection, _ descriptor: consuming FileDescriptor, listener number: Int) {
+        let listener = listeners[number]
+        let isAdmitted = listener.admits(peerOf: descriptor)
+        connection.descriptor = descriptor
+        connection.listener = number
+        connection.state = .receiving
+        activeCount += 1
+        guard isAdmitted else {
+            control.notePeerRefused()
+            close(connection)
+            return
+        }
+        connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
+        switch listener.wire {
+        case .fastCGI: connection.fastCGI = FastCGIConnection(limits: limits.fastCGI)
+        case .http: connection.http = HTTPConnection(profile: listener.profile, limits: limits.http)
+        }
+        // The request is usually there already; asking the kernel to watch is for those that are late.
+        receive(connection)
+    }
+
+    private func takeFree() -> Connection? {
+        if let slot = freeSlots.popLast() { return connections[slot] }
+        guard connections.count < limits.connectionsMax else { return nil }
+        let connection = Connection(slot: connections.count, receiveBytes: limits.receiveBytes)
+        connections.append(connection)
+        return connection
+    }
+
+    private func putBack(_ connection: Connection) {
+        freeSlots.append(connection.slot)
+    }
+
+    func close(_ connection: Connection) {
+        guard connection.state != .free else { return }
+        connection.descriptor = .none
+        connection.generation &+= 1
+        connection.state = .free
+        connection.isRegistered = false
+        connection.waitsForWrite = false
+        connection.closesAfterSending = false
+        connection.received.removeAll()
+        connection.output.removeAll()
+        connection.pendingFastCGI = nil
+        connection.pendingHTTP = nil
+        connection.hasWaited = false
+        activeCount -= 1
+        freeSlots.append(connection.slot)
+        if !areListenersWatched, !isDraining { watchListeners(true) }
+    }
+
+    // MARK: deadlines
+
+    private func endOverdue() {
+        for connection in connections where connection.state != .free {
+            guard connection.deadlineMilliseconds <= clock.milliseconds else { continue }
+            switch connection.state {
+            case .parked: serve(connection, mayWait: false)
+            // Its turn comes; the wait is bounded by the length of the line.
+            case .owingVerification, .free: break
+            case .receiving, .idle, .sending:
+                if connection.state != .idle { control.noteTimeout() }
+                close(connection)
+            }
+        }
+    }
+}
+
+/// How often deadlines are looked at.
+private let tickMilliseconds: Int32 = 50
+private let acceptBatch = 16

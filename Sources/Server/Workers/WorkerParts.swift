@@ -1,0 +1,213 @@
+internal import Decision
+internal import FastCGI
+internal import HTTP1
+internal import Kernel
+internal import Octets
+internal import PolicyTables
+internal import Signatures
+internal import Synchronization
+
+/// How the bytes on a listener are read.
+enum Wire: Sendable {
+    case fastCGI
+    case http
+}
+
+/// One listening socket with what is believed of those who connect to it.
+struct Listener: Sendable {
+    var socket: ListeningSocket
+    var wire: Wire
+    var profile: FactProfile
+    /// Users whose processes may connect to a unix socket; nil admits whom the file's mode lets in.
+    var peerUserIDs: [UInt32]?
+
+    /// Served by threads of the reference library instead of the workers.
+    var usesLibFCGI = false
+
+    /// Whether the process at the other end may ask.
+    func admits(peerOf descriptor: borrowing FileDescriptor) -> Bool {
+        guard let peerUserIDs else { return true }
+        guard let peer = descriptor.peerCredentials() else { return false }
+        return peerUserIDs.contains(peer.userID)
+    }
+
+    /// The same for a descriptor that somebody else owns.
+    func admits(peerOf raw: Int32) -> Bool {
+        let descriptor = FileDescriptor(owning: raw)
+        let isAdmitted = admits(peerOf: descriptor)
+        _ = descriptor.release()
+        return isAdmitted
+    }
+}
+
+/// What one worker's connections may take.
+struct ConnectionLimits: Sendable {
+    var connectionsMax: Int
+    var receiveMilliseconds: Int64
+    var sendMilliseconds: Int64
+    var idleMilliseconds: Int64
+    var parkMilliseconds: Int64
+    var fastCGI: FastCGILimits
+    var http: HTTPLimits
+
+    var receiveBytes: Int { max(fastCGI.bufferBytes, http.bufferBytes) }
+}
+
+/// Asks for keys that a request needs.
+protocol KeyWaiting: Sendable {
+    /// - Returns: whether a fetch is under way whose end will wake the worker. False while none may be made.
+    func wantKeys(issuerIndex: Int) -> Bool
+}
+
+/// What a worker is made from, on its own thread.
+final class WorkerSeed: Sendable {
+    let number: Int
+    let listeners: [Listener]
+    let limits: ConnectionLimits
+    let control: WorkerControl
+    let board: SnapshotBoard
+    let store: PolicyStore
+    let tokenCacheEntriesMax: Int
+    let denialPipe: LinePipe
+    let denialLinesPerSecond: Int
+    let keys: any KeyWaiting
+    let wallClock: AnchoredClock
+    let log: EventLog
+
+    init(
+        number: Int, listeners: [Listener], limits: ConnectionLimits, control: WorkerControl,
+        board: SnapshotBoard, store: PolicyStore, tokenCacheEntriesMax: Int, denialPipe: LinePipe,
+        denialLinesPerSecond: Int, keys: any KeyWaiting, wallClock: AnchoredClock, log: EventLog
+    ) {
+        self.number = number
+        self.listeners = listeners
+        self.limits = limits
+        self.control = control
+        self.board = board
+        self.store = store
+        self.tokenCacheEntriesMax = tokenCacheEntriesMax
+        self.denialPipe = denialPipe
+        self.denialLinesPerSecond = denialLinesPerSecond
+        self.keys = keys
+        self.wallClock = wallClock
+        self.log = log
+    }
+
+    func makeDecider() throws(PolicyStoreError) -> Decider {
+        Decider(
+            board: board, reader: try store.makeReader(), tokenCacheEntriesMax: tokenCacheEntriesMax,
+            auditPrefix: makeAuditPrefix())
+    }
+
+    func startThread() throws(SystemError) -> SystemThread {
+        try SystemThread.start(name: "worker-\(number)", context: self) { $0.run() }
+    }
+
+    private func run() {
+        do {
+            let worker = try Worker(self)
+            worker.run()
+        } catch {
+            log.write(.error, "worker_failed", "worker \(number) cannot run: \(error)")
+            control.failed()
+        }
+    }
+}
+
+/// 16 hexadecimal characters that no other decider of any process has.
+func makeAuditPrefix() -> [UInt8] {
+    var writer = ByteWriter(capacity: 16)
+    let random = randomBytes(8)
+    writer.append(hexadecimal: random.span)
+    return [UInt8](copying: writer.bytes)
+}
+
+/// What a worker and the control thread tell each other.
+final class WorkerControl: Sendable {
+    /// Wakes the worker: keys have come, or it is to drain.
+    let wake: EventFD
+    private let drainRequested = Atomic<Bool>(false)
+    private let isFinished = Atomic<Bool>(false)
+    private let hasFailedFlag = Atomic<Bool>(false)
+    private let connections = Atomic<Int>(0)
+    private let timeouts = Atomic<UInt64>(0)
+    private let peersRefused = Atomic<UInt64>(0)
+    private let descriptorsExhausted = Atomic<UInt64>(0)
+    private let allowed = Atomic<UInt64>(0)
+    private let denied = Atomic<UInt64>(0)
+    private let unanswerable = Atomic<UInt64>(0)
+    private let tokenCacheHits = Atomic<UInt64>(0)
+    private let verifications = Atomic<UInt64>(0)
+    private let cachedTokens = Atomic<Int>(0)
+
+    init() throws(SystemError) {
+        wake = try EventFD()
+    }
+
+    func requestDrain() {
+        drainRequested.store(true, ordering: .releasing)
+        wake.signal()
+    }
+
+    var isDrainRequested: Bool { drainRequested.load(ordering: .acquiring) }
+
+    /// The worker could not be made.
+    func failed() {
+        hasFailedFlag.store(true, ordering: .releasing)
+        finished()
+    }
+    var hasFailed: Bool { hasFailedFlag.load(ordering: .acquiring) }
+
+    func finished() { isFinished.store(true, ordering: .releasing) }
+    var hasFinished: Bool { isFinished.load(ordering: .acquiring) }
+
+    // Each counter has one writer, its worker; others only read.
+    func noteTimeout() { timeouts.add(1, ordering: .relaxed) }
+    func notePeerRefused() { peersRefused.add(1, ordering: .relaxed) }
+    func noteDescriptorsExhausted() { descriptorsExhausted.add(1, ordering: .relaxed) }
+
+    func report(decider: Decider, connections active: Int) {
+        let counts = decider.counts
+        allowed.store(counts.allowed, ordering: .relaxed)
+        denied.store(counts.denied, ordering: .relaxed)
+        unanswerable.store(counts.unanswerable, ordering: .relaxed)
+        tokenCacheHits.store(counts.tokenCacheHits, ordering: .relaxed)
+        verifications.store(counts.verifications, ordering: .relaxed)
+        cachedTokens.store(decider.cachedTokenCount, ordering: .relaxed)
+        connections.store(active, ordering: .relaxed)
+    }
+
+    var figures: WorkerFigures {
+        var counts = DecisionCounts()
+        counts.allowed = allowed.load(ordering: .relaxed)
+        counts.denied = denied.load(ordering: .relaxed)
+        counts.unanswerable = unanswerable.load(ordering: .relaxed)
+        counts.tokenCacheHits = tokenCacheHits.load(ordering: .relaxed)
+        counts.verifications = verifications.load(ordering: .relaxed)
+        return WorkerFigures(
+            counts: counts, connections: connections.load(ordering: .relaxed),
+            cachedTokens: cachedTokens.load(ordering: .relaxed),
+            timeouts: timeouts.load(ordering: .relaxed),
+            peersRefused: peersRefused.load(ordering: .relaxed),
+            descriptorsExhausted: descriptorsExhausted.load(ordering: .relaxed))
+    }
+}
+
+/// What a worker, or all of them together, have done.
+struct WorkerFigures: Sendable {
+    var counts = DecisionCounts()
+    var connections = 0
+    var cachedTokens = 0
+    var timeouts: UInt64 = 0
+    var peersRefused: UInt64 = 0
+    var descriptorsExhausted: UInt64 = 0
+
+    static func += (left: inout WorkerFigures, right: WorkerFigures) {
+        left.counts += right.counts
+        left.connections += right.connections
+        left.cachedTokens += right.cachedTokens
+        left.timeouts &+= right.timeouts
+        left.peersRefused &+= right.peersRefused
+        left.descriptorsExhausted &+= right.descriptorsExhausted
+    }
+}

@@ -1,0 +1,87 @@
+public import Signatures
+
+/// Which claims a token of an issuer must have.
+public enum TokenProfile: UInt8, Sendable {
+    /// RFC 9068: `typ` at+jwt, and iss, exp, aud, sub, client_id, iat, jti all required.
+    case rfc9068 = 0
+    /// `typ` JWT or absent too, and sub, client_id, iat, jti may be missing. Never iss, aud or exp.
+    case compat = 1
+}
+
+/// How the tokens of one issuer are checked. Names and values are UTF-8 bytes and compare exactly.
+public struct IssuerSettings: Sendable, Equatable {
+    /// The issuer identifier, as `iss` must have it.
+    public var issuer: [UInt8]
+    /// `aud` must name at least one of them. With none, no token passes.
+    public var audiences: [[UInt8]]
+    /// In the order of the policy; the first one of an RSA key's kind is what an `alg`-less RSA key gets.
+    public var algorithms: [SignatureAlgorithm]
+    public var profile: TokenProfile
+    public var scopeClaim: [UInt8]
+    public var clientClaim: [UInt8]
+    /// Tolerance for `exp` and `nbf`, seconds, 0 to 300.
+    public var leewaySeconds: Int64
+    /// Names of claims that are kept because routes bind them to the path. `sub` is always kept.
+    public var boundClaims: [[UInt8]]
+
+    public init(
+        issuer: [UInt8], audiences: [[UInt8]], algorithms: [SignatureAlgorithm],
+        profile: TokenProfile = .rfc9068, scopeClaim: [UInt8] = Array("scope".utf8),
+        clientClaim: [UInt8] = Array("client_id".utf8), leewaySeconds: Int64 = 0,
+        boundClaims: [[UInt8]] = []
+    ) {
+        self.issuer = issuer
+        self.audiences = audiences
+        self.algorithms = algorithms
+        self.profile = profile
+        self.scopeClaim = scopeClaim
+        self.clientClaim = clientClaim
+        self.leewaySeconds = max(0, min(leewaySeconds, 300))
+        self.boundClaims = boundClaims
+    }
+}
+
+/// One issuer as the verifiers see it: its settings and the keys of the moment.
+public final class IssuerKeys: Sendable {
+    public enum Status: UInt8, Sendable {
+        case usable
+        /// Never fetched.
+        case unavailable
+        /// Older than they may be used.
+        case stale
+    }
+
+    public let settings: IssuerSettings
+    public let keys: KeySet?
+    public let status: Status
+
+    /// Without keys the status is `unavailable`, whatever is said here.
+    public init(settings: IssuerSettings, keys: KeySet?, status: Status = .usable) {
+        self.settings = settings
+        self.keys = keys
+        self.status = keys == nil ? .unavailable : status
+    }
+}
+
+/// All issuers at one moment. Immutable; a change makes a new one, which is swapped in as a whole.
+public final class IssuerSnapshot: Sendable {
+    /// A token names its issuer by the index into this list.
+    public let issuers: [IssuerKeys]
+    public let generation: UInt64
+
+    public init(issuers: [IssuerKeys], generation: UInt64) {
+        self.issuers = issuers
+        self.generation = generation
+    }
+
+    /// The index of the issuer whose identifier the string is, exactly.
+    func index(ofIssuer identifier: JSONValue, in text: Span<UInt8>) -> Int? {
+        var index = 0
+        while index < issuers.count {
+            let issuer = issuers[index].settings.issuer
+            if isString(identifier, in: text, equalTo: issuer.span) { return index }
+            index += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,110 @@
+internal import Octets
+
+/// Where the claims that are used stand in a claims set, each checked for its type. What an issuer's profile
+/// demands, and what the values must be, is checked afterwards.
+struct TokenClaims {
+    private(set) var times = VerifiedToken.Times()
+    /// `nbf` and `iat`, fractions counted as one.
+    private(set) var notBefore: Int64?
+    private(set) var issuedAt: Int64?
+    private(set) var expiresAt: Int64?
+    private(set) var subject: JSONValue?
+    private(set) var client: JSONValue?
+    private(set) var tokenID: JSONValue?
+    private(set) var audience: JSONValue?
+    private(set) var scope: JSONValue?
+    private(set) var isBound = false
+
+    /// - Parameter index: has read `text`. A claim of the wrong type is never taken for an absent one.
+    init(
+        _ index: borrowing JSONIndex, _ places: ClaimPlaces, _ text: Span<UInt8>, _ issuer: IssuerKeys
+    ) throws(TokenRefusal) {
+        let clientClaim = issuer.settings.clientClaim
+        let scopeClaim = issuer.settings.scopeClaim
+        if let date = try index.date(places.expiresAt, text) {
+            expiresAt = date.floor
+            times.expiresAt = date.floor
+        }
+        if let date = try index.date(places.notBefore, text) {
+            notBefore = date.ceiling
+            times.notBefore = date.ceiling
+        }
+        if let date = try index.date(places.issuedAt, text) {
+            issuedAt = date.ceiling
+            times.issuedAt = date.floor
+        }
+        audience = try index.audience(places.audience)
+        subject = try index.stringClaim(index.value(at: places.subject))
+        tokenID = try index.stringClaim(index.value(at: places.tokenID))
+        guard let root = index.root else { return }
+        client = try index.stringClaim(index.member(clientClaim.span, of: root, in: text))
+        scope = try index.scope(index.member(scopeClaim.span, of: root, in: text))
+        if let confirmation = index.value(at: places.confirmation) {
+            guard confirmation.kind == .object else { throw .claimsMalformed }
+            isBound = true
+        }
+    }
+
+    /// What the profile demands (RFC 9068 §2.2; both profiles: `exp` and `aud`). An empty `sub`,
+    /// `client_id` or `jti` names nothing and counts as missing.
+    func checkPresence(_ profile: TokenProfile) throws(TokenRefusal) {
+        guard expiresAt != nil, audience != nil else { throw .missingClaim }
+        guard profile == .rfc9068 else { return }
+        guard issuedAt != nil else { throw .missingClaim }
+        guard let subject, let client, let tokenID else { throw .missingClaim }
+        guard !subject.range.isEmpty, !client.range.isEmpty, !tokenID.range.isEmpty else {
+            throw .missingClaim
+        }
+    }
+
+    /// RFC 7519 §4.1.4: at `exp` itself the token has expired. Both bounds move outwards by the leeway.
+    /// - Parameter now: Unix seconds.
+    func checkTimes(now: Int64, leewaySeconds: Int64) throws(TokenRefusal) {
+        // None can overflow: dates are 1 to 2^53, the leeway at most 300.
+        guard let expiresAt, now < expiresAt + leewaySeconds else { throw .expired }
+        if let notBefore, now < notBefore - leewaySeconds { throw .notYetValid }
+        if let issuedAt, now < issuedAt - TokenLimits.issuedAheadSecondsMax { throw .notYetValid }
+    }
+}
+
+extension JSONIndex {
+    fileprivate func date(_ place: Int, _ text: Span<UInt8>) throws(TokenRefusal) -> NumericDate? {
+        guard let value = value(at: place) else { return nil }
+        guard value.kind == .number, let date = NumericDate(text.bytes(at: value.range)) else {
+            throw .claimsMalformed
+        }
+        return date
+    }
+
+    fileprivate func stringClaim(_ value: JSONValue?) throws(TokenRefusal) -> JSONValue? {
+        guard let value else { return nil }
+        guard value.kind == .string else { throw .claimsMalformed }
+        return value
+    }
+
+    /// `aud`: a string, or an array of one or more strings (RFC 7519 §4.1.3).
+    fileprivate func audience(_ place: Int) throws(TokenRefusal) -> JSONValue? {
+        guard let value = value(at: place) else { return nil }
+        if value.kind == .string { return value }
+        guard value.kind == .array, let first = child(after: nil, of: value) else { throw .claimsMalformed }
+        try checkStrings(of: value, from: first)
+        return value
+    }
+
+    /// The scope claim: a string or an array of strings.
+    fileprivate func scope(_ value: JSONValue?) throws(TokenRefusal) -> JSONValue? {
+        guard let value else { return nil }
+        if value.kind == .string { return value }
+        guard value.kind == .array else { throw .claimsMalformed }
+        if let first = child(after: nil, of: value) { try checkStrings(of: value, from: first) }
+        return value
+    }
+
+    private func checkStrings(of list: JSONValue, from first: JSONValue) throws(TokenRefusal) {
+        var item: JSONValue? = first
+        while let current = item {
+            guard current.kind == .string else { throw .claimsMalformed }
+            item = child(after: current, of: list)
+        }
+    }
+}

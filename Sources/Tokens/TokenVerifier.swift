@@ -1,0 +1,100 @@
+public import Signatures
+
+/// What became of one token.
+public enum TokenResult: Sendable {
+    case verified(VerifiedToken)
+    case refused(TokenRefusal)
+    /// The issuer's keys have none that the token could mean. A newer set may; until then it is refused.
+    case unknownKey(issuerIndex: Int)
+    /// The issuer's keys have never been fetched.
+    case keysUnavailable(issuerIndex: Int)
+    /// The issuer's keys are older than they may be used.
+    case keysStale(issuerIndex: Int)
+}
+
+/// Checks access tokens: JWS in compact serialisation, signed by a key of their issuer (RFC 7515, RFC 7519,
+/// RFC 9068, with the practices of RFC 8725).
+///
+/// Not Sendable: each worker has its own. Buffers and prepared key contexts are used again, so that a token
+/// costs little more than the check of its signature and allocates only the `VerifiedToken`.
+public final class TokenVerifier {
+    private var verification = Verification()
+    private var contexts = KeyContexts()
+
+    public init() {}
+
+    /// Checks everything about a token that does not depend on the request.
+    ///
+    /// In this order, and the first failure is the answer: size; three non-empty parts; strict base64url of
+    /// all three; header JSON, `alg`, `kid`, `typ`, `crit`, `cty`; claims JSON; `iss`, not yet believed,
+    /// which chooses the issuer; its profile's `typ`; its `alg` list; the key by (issuer, `kid`, `alg`);
+    /// signature; then the claims: types, presence, `exp`, `nbf`, `iat`, `aud`, `cnf`.
+    /// - Parameters:
+    ///   - token: the exact bytes; nothing is trimmed.
+    ///   - digest: their SHA-256; goes into the result.
+    ///   - now: Unix seconds.
+    public func verify(
+        _ token: Span<UInt8>, digest: Digest, issuers: IssuerSnapshot, now: Int64
+    ) -> TokenResult {
+        do throws(TokenRefusal) {
+            let found = try verification.readToken(token, issuers)
+            let issuer = issuers.issuers[found.issuerIndex]
+            guard let keys = issuer.keys, issuer.status != .unavailable else {
+                return .keysUnavailable(issuerIndex: found.issuerIndex)
+            }
+            guard issuer.status != .stale else { return .keysStale(issuerIndex: found.issuerIndex) }
+            let keyIndex: Int
+            switch verification.findKey(found.header, found.algorithm, keys) {
+            case .found(let index): keyIndex = index
+            case .unknown: return .unknownKey(issuerIndex: found.issuerIndex)
+            case .otherAlgorithm: throw .algorithmNotAllowed
+            case .ambiguous: throw .unknownKey
+            }
+            contexts.fit(issuerCount: issuers.issuers.count)
+            let context = try contexts.context(found.issuerIndex, keys, keyIndex)
+            try verification.checkSignature(token, found, context)
+            let claims = try verification.checkedClaims(found, issuer, now)
+            return .verified(
+                try verification.makeToken(
+                    claims, found, issuer, digest: digest, keysGeneration: keys.generation,
+                    issuersGeneration: issuers.generation))
+        } catch {
+            return .refused(error)
+        }
+    }
+}
+
+/// Prepared contexts of the keys that one worker has used, by issuer index.
+private struct KeyContexts: ~Copyable {
+    private struct IssuerContexts {
+        var generation: UInt64 = 0
+        var verifiers: [PreparedVerifier?] = []
+    }
+
+    private var issuers: [IssuerContexts] = []
+
+    mutating func fit(issuerCount: Int) {
+        if issuers.count > issuerCount { issuers.removeLast(issuers.count - issuerCount) }
+        while issuers.count < issuerCount { issuers.append(IssuerContexts()) }
+    }
+
+    /// Contexts of an older key set of that issuer are let go.
+    mutating func context(
+        _ issuerIndex: Int, _ keys: KeySet, _ keyIndex: Int
+    ) throws(TokenRefusal) -> PreparedVerifier {
+        if issuers[issuerIndex].generation != keys.generation {
+            issuers[issuerIndex] = IssuerContexts(
+                generation: keys.generation, verifiers: Array(repeating: nil, count: keys.keys.count))
+        }
+        if let verifier = issuers[issuerIndex].verifiers[keyIndex] { return verifier }
+        let key = keys.keys[keyIndex]
+        do throws(KeyError) {
+            let verifier = try PreparedVerifier(key: key.key, algorithm: key.algorithm)
+            issuers[issuerIndex].verifiers[keyIndex] = verifier
+            return verifier
+        } catch {
+            // DENY: a key that cannot be prepared checks nothing.
+            throw .unknownKey
+        }
+    }
+}

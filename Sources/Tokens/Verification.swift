@@ -1,0 +1,137 @@
+internal import Octets
+internal import Signatures
+
+/// The steps of checking one token, over buffers that are used again for the next one.
+struct Verification: ~Copyable {
+    /// What is known of a token before its signature has been checked: which key to ask, nothing more.
+    struct Found {
+        let parts: CompactParts
+        let header: TokenHeader
+        let algorithm: SignatureAlgorithm
+        let places: ClaimPlaces
+        let issuerIndex: Int
+    }
+
+    /// The header read last: its base64url text, decoded bytes and meaning. All tokens of one key have the
+    /// same header, so it is mostly read already. None is kept of one that cannot be read.
+    private var headerText: [UInt8] = []
+    private var headerMeaning: TokenHeader?
+    private var header = DecodedPart()
+    private var payload = DecodedPart()
+    private var signature = DecodedPart()
+    private var headerIndex = JSONIndex()
+    private var claimsIndex = JSONIndex()
+    private var strings = TokenStrings()
+
+    mutating func readToken(_ token: Span<UInt8>, _ issuers: IssuerSnapshot) throws(TokenRefusal) -> Found {
+        let parts = try CompactParts(token)
+        let isKnownHeader = headerMeaning != nil && equal(headerText.span, token.bytes(at: parts.header))
+        if !isKnownHeader {
+            headerMeaning = nil
+            try header.decode(token.bytes(at: parts.header))
+        }
+        try payload.decode(token.bytes(at: parts.payload))
+        try signature.decode(token.bytes(at: parts.signature))
+        let head: TokenHeader
+        if let headerMeaning {
+            head = headerMeaning
+        } else {
+            head = try Verification.readHeader(header, &headerIndex)
+            headerMeaning = head
+            headerText.removeAll(keepingCapacity: true)
+            headerText.append(copying: token.bytes(at: parts.header))
+        }
+        // What no issuer's settings could make right.
+        guard let algorithm = head.algorithm else { throw .algorithmNotAllowed }
+        guard head.type != .other else { throw .typeMismatch }
+        guard !head.hasCritical else { throw .criticalHeader }
+        guard !head.isNested else { throw .typeMismatch }
+
+        let places = try Verification.readClaims(payload, &claimsIndex)
+        let issuerIndex = try findIssuer(places, issuers)
+        let issuer = issuers.issuers[issuerIndex]
+        guard head.type == .accessToken || issuer.settings.profile == .compat else { throw .typeMismatch }
+        guard issuer.settings.algorithms.contains(algorithm) else { throw .algorithmNotAllowed }
+        return Found(
+            parts: parts, header: head, algorithm: algorithm, places: places, issuerIndex: issuerIndex)
+    }
+
+    // These take the parts that they touch, since a span of one part would hold all of self.
+
+    private static func readHeader(
+        _ header: borrowing DecodedPart, _ index: inout JSONIndex
+    ) throws(TokenRefusal) -> TokenHeader {
+        try TokenHeader(header.bytes, &index)
+    }
+
+    private static func readClaims(
+        _ payload: borrowing DecodedPart, _ index: inout JSONIndex
+    ) throws(TokenRefusal) -> ClaimPlaces {
+        do throws(JSONError) {
+            try index.read(payload.bytes, limits: .claims)
+        } catch {
+            throw .claimsMalformed
+        }
+        return index.claimPlaces(in: payload.bytes)
+    }
+
+    /// `iss` chooses whose keys are asked; it is believed only when one of them has signed it.
+    private func findIssuer(_ places: ClaimPlaces, _ issuers: IssuerSnapshot) throws(TokenRefusal) -> Int {
+        guard let issuer = claimsIndex.value(at: places.issuer) else { throw .missingClaim }
+        guard issuer.kind == .string else { throw .claimsMalformed }
+        guard let index = issuers.index(ofIssuer: issuer, in: payload.bytes) else { throw .unknownIssuer }
+        return index
+    }
+
+    func findKey(_ head: TokenHeader, _ algorithm: SignatureAlgorithm, _ keys: KeySet) -> KeySet.Lookup {
+        keys.find(keyID: head.keyID, in: header.bytes, algorithm: algorithm)
+    }
+
+    func checkSignature(
+        _ token: Span<UInt8>, _ found: Found, _ verifier: PreparedVerifier
+    ) throws(TokenRefusal) {
+        let signed = token.bytes(at: found.parts.signed)
+        guard verifier.verify(message: signed, signature: signature.bytes) else { throw .signatureInvalid }
+    }
+
+    func checkedClaims(_ found: Found, _ issuer: IssuerKeys, _ now: Int64) throws(TokenRefusal) -> TokenClaims
+    {
+        let claims = try TokenClaims(claimsIndex, found.places, payload.bytes, issuer)
+        // An explicit type has said what the token is; without one, members of other kinds speak.
+        guard found.header.type == .accessToken || !found.places.isOtherKind else { throw .typeMismatch }
+        try claims.checkPresence(issuer.settings.profile)
+        try claims.checkTimes(now: now, leewaySeconds: issuer.settings.leewaySeconds)
+        guard let audience = claims.audience, hasAudience(audience, issuer.settings.audiences) else {
+            throw .audienceMismatch
+        }
+        guard !claims.isBound else { throw .proofRequired }
+        return claims
+    }
+
+    private func hasAudience(_ audience: JSONValue, _ accepted: [[UInt8]]) -> Bool {
+        let isList = audience.kind == .array
+        var item = isList ? claimsIndex.child(after: nil, of: audience) : audience
+        while let current = item {
+            for position in accepted.indices {
+                let name = accepted[position]
+                if isString(current, in: payload.bytes, equalTo: name.span) { return true }
+            }
+            item = isList ? claimsIndex.child(after: current, of: audience) : nil
+        }
+        return false
+    }
+
+    /// The only place where a `VerifiedToken` is made.
+    mutating func makeToken(
+        _ claims: TokenClaims, _ found: Found, _ issuer: IssuerKeys, digest: Digest, keysGeneration: UInt64,
+        issuersGeneration: UInt64
+    ) throws(TokenRefusal) -> VerifiedToken {
+        try strings.collect(
+            claims, keyID: found.header.keyID, header: header, payload: payload, claimsIndex,
+            issuer.settings.boundClaims)
+        return VerifiedToken(
+            issuerIndex: found.issuerIndex, times: claims.times, keysGeneration: keysGeneration,
+            issuersGeneration: issuersGeneration, digest: digest, strings: strings.bytes,
+            layout: strings.layout)
+    }
+}

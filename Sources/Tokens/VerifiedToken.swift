@@ -1,0 +1,153 @@
+internal import Octets
+public import Signatures
+
+/// An access token whose form, signature and claims were all checked. Only `TokenVerifier` makes one.
+///
+/// Holds what decisions need and nothing else, so that many can be kept: every string stands in one array, in
+/// the order subject, client, scopes, key ID, audiences, bound claims. Strings are UTF-8, unescaped, without
+/// NUL. Expiry is not checked again here: whoever keeps a token compares `expiresAt` and `notBefore`.
+@safe
+public final class VerifiedToken {
+    /// Into `IssuerSnapshot.issuers`.
+    public let issuerIndex: Int
+    /// Unix seconds, fractions cut off. Does not include the issuer's leeway.
+    public let expiresAt: Int64
+    /// Unix seconds, fractions counted as one; 0 without the claim.
+    public let notBefore: Int64
+    /// Unix seconds, fractions cut off; 0 without the claim.
+    public let issuedAt: Int64
+    /// `KeySet.generation` of the keys that the signature was checked with.
+    public let issuerKeysGeneration: UInt64
+    /// `IssuerSnapshot.generation` of the settings that the claims were checked by.
+    public let issuersGeneration: UInt64
+    /// SHA-256 of the token's exact bytes.
+    public let digest: Digest
+
+    // Not an array: a span of an array in a class lives no longer than one expression.
+    private let base: UnsafeMutablePointer<UInt8>
+    private let count: Int
+    private let layout: Layout
+
+    /// Where each string ends; the next one starts there.
+    struct Layout {
+        var subjectEnd: UInt16 = 0
+        var clientEnd: UInt16 = 0
+        var scopesEnd: UInt16 = 0
+        var keyIDEnd: UInt16 = 0
+        /// The audiences and bound claims follow each other, each with its length in two bytes before it,
+        /// big-endian; 0xFFFF stands for a bound claim that is absent.
+        var audiencesEnd: UInt16 = 0
+    }
+
+    static let absentLength: UInt16 = 0xFFFF
+
+    struct Times {
+        var expiresAt: Int64 = 0
+        var notBefore: Int64 = 0
+        var issuedAt: Int64 = 0
+    }
+
+    init(
+        issuerIndex: Int, times: Times, keysGeneration: UInt64, issuersGeneration: UInt64, digest: Digest,
+        strings: Span<UInt8>, layout: Layout
+    ) {
+        self.issuerIndex = issuerIndex
+        expiresAt = times.expiresAt
+        notBefore = times.notBefore
+        issuedAt = times.issuedAt
+        issuerKeysGeneration = keysGeneration
+        self.issuersGeneration = issuersGeneration
+        self.digest = digest
+        self.layout = layout
+        count = strings.count
+        unsafe base = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, strings.count))
+        // SAFETY: there is room for exactly these bytes, and the two do not overlap.
+        unsafe strings.withUnsafeBufferPointer { source in
+            if let start = source.baseAddress { unsafe base.initialize(from: start, count: source.count) }
+        }
+    }
+
+    deinit {
+        unsafe base.deallocate()
+    }
+
+    private var strings: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            // SAFETY: init filled `count` bytes; they are never changed and live as long as self.
+            let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: count)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The `sub` claim; empty when the issuer's profile lets it be absent and it is.
+    public var subject: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: 0, to: layout.subjectEnd) }
+    }
+
+    /// The client claim of the issuer; empty when absent.
+    public var client: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.subjectEnd, to: layout.clientEnd) }
+    }
+
+    /// The scopes, each a scope-token of RFC 6749 §3.3, with one space between; empty for none.
+    public var scopeText: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.clientEnd, to: layout.scopesEnd) }
+    }
+
+    /// The header's `kid`; empty when absent.
+    public var keyID: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.scopesEnd, to: layout.keyIDEnd) }
+    }
+
+    /// Whether `aud` names exactly this.
+    public func hasAudience(_ audience: Span<UInt8>) -> Bool {
+        var at = Int(layout.keyIDEnd)
+        while at < Int(layout.audiencesEnd) {
+            let length = Int(strings.bigEndian16(at: at))
+            if equal(strings.extracting(at + 2..<at + 2 + length), audience) { return true }
+            at += 2 + length
+        }
+        return false
+    }
+
+    /// Calls `body` with every audience, until it returns false.
+    public func forEachAudience(_ body: (Span<UInt8>) -> Bool) {
+        var at = Int(layout.keyIDEnd)
+        while at < Int(layout.audiencesEnd) {
+            let length = Int(strings.bigEndian16(at: at))
+            guard body(strings.extracting(at + 2..<at + 2 + length)) else { return }
+            at += 2 + length
+        }
+    }
+
+    /// The claim of `IssuerSettings.boundClaims[index]`; nil when the token does not have it as a string, or
+    /// when there is no such index.
+    @_lifetime(borrow self)
+    public func boundClaim(_ index: Int) -> Span<UInt8>? {
+        var at = Int(layout.audiencesEnd)
+        var current = 0
+        while at < count {
+            let length = strings.bigEndian16(at: at)
+            let end = at + 2 + (length == VerifiedToken.absentLength ? 0 : Int(length))
+            if current == index {
+                return length == VerifiedToken.absentLength ? nil : strings.extracting(at + 2..<end)
+            }
+            at = end
+            current += 1
+        }
+        return nil
+    }
+
+    @_lifetime(borrow self)
+    private func bytes(from start: UInt16, to end: UInt16) -> Span<UInt8> {
+        strings.extracting(Int(start)..<Int(end))
+    }
+}
+
+// Every stored property is a `let`, and the bytes at `base` are written in init only.
+extension VerifiedToken: @unchecked Sendable {}

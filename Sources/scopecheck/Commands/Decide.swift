@@ -1,0 +1,77 @@
+internal import ArgumentParser
+internal import Decision
+internal import Kernel
+internal import Octets
+internal import Policy
+
+struct Decide: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Decides requests given as JSON lines, one answer a line.",
+        discussion: """
+            In: id, method, target, host, scheme, port, authorization[], dpop[], normalized_path, client_address, \
+            origin, access_control_request_method, cookie[], sec_websocket_protocol[], client_certificate. \
+            Out: id, verdict, status, reason, service, route, policy, issuer, subject, client, granted[], required, \
+            challenge. A line that is no such object is answered with an `error` and makes the exit code 1. \
+            Keys come from the policy's jwks_file; an issuer that is reached over the network has none here.
+            """)
+
+    @Option(help: "The policy file.")
+    var policy: String
+
+    @Option(help: "Time of the decisions: Unix seconds or RFC 3339.")
+    var at: TimeArgument?
+
+    func run() throws {
+        let loaded = try LoadedPolicy(file: policy)
+        let model = try loaded.checkedModel(json: false)
+        let now = at?.unixSeconds ?? nowSeconds()
+        let decider: Decider
+        do {
+            let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
+            try trial.setKeys(try fileKeys(of: model, policyFile: policy, now: now))
+            decider = try trial.makeDecider()
+            try answer(decider, now)
+            // The trial's store must outlive its decider's last use.
+            withExtendedLifetime(trial) {}
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            throw fail("`\(policy)`: \(error)")
+        }
+    }
+
+    private func answer(_ decider: Decider, _ fixedNow: Int64) throws {
+        let input = LineInput(descriptor: 0, lineBytesMax: 256 << 10)
+        var line = FactLine()
+        var output = ByteWriter(capacity: 256 << 10)
+        var isClean = true
+        while let text = input.next() {
+            let mark = output.count
+            output.append("{\"id\":")
+            do throws(FactLine.Refusal) {
+                try line.read(text)
+                _ = decider.decide(line.facts, line.bytes.span, now: fixedNow, limits: DecisionLimits())
+                output.append(line.identifier.span)
+                output.append(",")
+                output.append(decisionOf: decider)
+            } catch {
+                isClean = false
+                output.append(line.identifier.span)
+                output.append(",\"error\":")
+                output.append(jsonString: Array(error.message.utf8).span)
+            }
+            output.append("}\n")
+            if output.overflowed {
+                output.rewind(to: mark)
+                output.append("{\"id\":null,\"error\":\"the answer is too long\"}\n")
+                isClean = false
+            }
+            if output.capacity - output.count < 128 << 10 {
+                guard writeAll(1, output.bytes) else { throw Ending.failure }
+                output.removeAll()
+            }
+        }
+        guard writeAll(1, output.bytes) else { throw Ending.failure }
+        if !isClean { throw Ending.no }
+    }
+}

@@ -1,0 +1,140 @@
+internal import ArgumentParser
+internal import Decision
+internal import Kernel
+internal import Octets
+internal import Policy
+internal import Server
+internal import Tokens
+
+struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Decides one request and shows how the verdict came about.",
+        discussion: """
+            With --policy on a policy file, with --address on what the running daemon serves. Exit 0 for allow, 1 for \
+            deny, 2 when it cannot be answered.
+            """)
+
+    @Option(help: "The policy file.")
+    var policy: String?
+
+    @Option(help: "Admin address of the running daemon: unix:PATH.")
+    var address: AddressArgument?
+
+    @Option(help: "Request method.")
+    var method: String
+
+    @Option(help: "Raw request target, e.g. /v1/orders/7?x=1.")
+    var target: String
+
+    @Option(help: "Host.")
+    var host: String
+
+    @Option(help: "Scheme.")
+    var scheme = "https"
+
+    @Option(help: "Port of the listener; that of the scheme unless given.")
+    var port: UInt16?
+
+    @Option(help: "File with the access token; - for standard input.")
+    var tokenFile: String?
+
+    @Option(help: "Origin header, for a preflight.")
+    var origin: String?
+
+    @Option(help: "Access-Control-Request-Method header, for a preflight.")
+    var requestMethod: String?
+
+    @Option(help: "Time of the decision: Unix seconds or RFC 3339.")
+    var at: TimeArgument?
+
+    @Flag(help: "Print the explanation as JSON.")
+    var json = false
+
+    func validate() throws {
+        guard (policy == nil) != (address == nil) else {
+            throw ValidationError("give either --policy FILE or --address ADMIN")
+        }
+    }
+
+    func run() throws {
+        var token: String?
+        if let tokenFile {
+            let bytes = trimmingLineEnd(try readInput(tokenFile, bytesMax: 1 << 20))
+            token = String(decoding: bytes, as: UTF8.self)
+        }
+        if let address {
+            try askDaemon(address.address, token)
+        } else if let policy {
+            try explain(policy, token)
+        }
+    }
+
+    private var facts: [(name: String, value: String)] {
+        var facts = [
+            ("SC-Method", method), ("SC-Target", target), ("SC-Host", host), ("SC-Scheme", scheme),
+            ("SC-Port", "\(port ?? (scheme == "http" ? 80 : 443))"),
+        ]
+        if let origin { facts.append(("Origin", origin)) }
+        if let requestMethod { facts.append(("Access-Control-Request-Method", requestMethod)) }
+        return facts
+    }
+
+    private func explain(_ file: String, _ token: String?) throws {
+        let loaded = try LoadedPolicy(file: file)
+        let model = try loaded.checkedModel(json: json)
+        let now = at?.unixSeconds ?? nowSeconds()
+        let explanation: Explanation
+        do {
+            let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
+            try trial.setKeys(try fileKeys(of: model, policyFile: file, now: now))
+            var bytes: [UInt8] = []
+            var places = RequestFacts()
+            for (name, value) in facts + (token.map { [("Authorization", "Bearer \($0)")] } ?? []) {
+                let nameRange = ByteRange(start: bytes.count, count: name.utf8.count)
+                bytes.append(contentsOf: name.utf8)
+                let valueRange = ByteRange(start: bytes.count, count: value.utf8.count)
+                bytes.append(contentsOf: value.utf8)
+                places.take(header: nameRange, value: valueRange, in: bytes.span, profile: .scopecheck)
+            }
+            explanation = Explanation(try trial.makeDecider(), places, bytes, now: now)
+            printOut(json ? explanation.json + [0x0A] : Array(explanation.text.utf8))
+            withExtendedLifetime(trial) {}
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            throw fail("`\(file)`: \(error)")
+        }
+        if explanation.isUnanswerable { throw Ending.failure }
+        if !explanation.isAllow { throw Ending.no }
+    }
+
+    private func askDaemon(_ address: ListenAddress, _ token: String?) throws {
+        var headers = facts
+        if let token { headers.append(("Authorization", "Bearer \(token)")) }
+        let path = "/explain" + (at.map { "?at=\($0.unixSeconds)" } ?? "")
+        let body: [UInt8]
+        do throws(LocalHTTPError) {
+            let response = try LocalHTTP.request(
+                "GET", path, at: address, headers: headers, responseBytesMax: 1 << 20)
+            body = response.body
+        } catch {
+            throw fail("\(error)")
+        }
+        var index = JSONIndex()
+        do throws(JSONError) {
+            try index.read(body.span, limits: JSONLimits(depthMax: 40))
+        } catch {
+            throw fail("`\(address)` gave no explanation: \(error)")
+        }
+        guard let root = index.root, let text = index.member("text", of: root, in: body.span)?.string(in: body.span),
+            let details = index.member("explanation", of: root, in: body.span),
+            let status = index.member("status", of: root, in: body.span)
+        else { throw fail("`\(address)` gave no explanation: \(String(decoding: body, as: UTF8.self))") }
+        printOut(json ? [UInt8](copying: body.span.bytes(at: details.range)) + [0x0A] : text)
+        switch String(lossy: body.span.bytes(at: status.range)) {
+        case "200": return
+        case "503": throw Ending.failure
+        default: throw Ending.no
+        }
+    }
+}

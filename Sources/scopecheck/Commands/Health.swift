@@ -1,0 +1,45 @@
+internal import ArgumentParser
+internal import Kernel
+internal import Tokens
+
+struct Health: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Asks whether the daemon would answer.",
+        discussion: """
+            Works on every listener: it sends a request without facts, which a daemon that has a policy denies. Exit 0 \
+            when it would answer, 1 when it answers that it cannot, 2 when there is no answer in time.
+            """)
+
+    @Option(help: "Address of a listener: unix:PATH or HOST:PORT.")
+    var address: AddressArgument
+
+    @Option(help: "Milliseconds to wait for.")
+    var timeout: Int64 = 2_000
+
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    func run() throws {
+        var status: Int?
+        var problem = "no answer within \(timeout) ms"
+        do throws(SystemError) {
+            status = try HealthProbe.probe(address.address, deadlineMilliseconds: max(1, timeout))
+        } catch {
+            problem = "\(error)"
+        }
+        let isHealthy = status == 403 || status == 200
+        if json {
+            var object = JSONObjectWriter()
+            object.add("healthy", boolean: isHealthy)
+            if let status { object.add("status", number: Int64(status)) } else { object.add("problem", string: problem) }
+            printOut(object.text() + [0x0A])
+        } else if let status {
+            printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy or no keys yet\n")
+        }
+        guard status != nil else {
+            if json { throw Ending.failure }
+            throw fail(problem)
+        }
+        if !isHealthy { throw Ending.no }
+    }
+}

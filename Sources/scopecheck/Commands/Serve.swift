@@ -1,0 +1,84 @@
+internal import ArgumentParser
+internal import Decision
+internal import Kernel
+internal import Server
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the daemon.",
+        discussion: """
+            SIGTERM drains and exits 0. SIGHUP, or a policy file renamed into place, loads the policy again; a policy \
+            that is refused leaves the old one serving. Exit 2 when it cannot start.
+            """)
+
+    @Option(help: "Configuration file; flags given as well win over it.")
+    var config: String?
+
+    @Option(help: "Policy file.")
+    var policy: String?
+
+    @Option(help: "Folder of the store.")
+    var store: String?
+
+    @Option(help: "FastCGI listener: unix:PATH or HOST:PORT.")
+    var fastcgi: [AddressArgument] = []
+
+    @Option(help: "HTTP listener: unix:PATH or HOST:PORT.")
+    var http: [AddressArgument] = []
+
+    @Option(help: "Admin listener: unix:PATH.")
+    var admin: AddressArgument?
+
+    @Option(help: "Worker threads; as many as processors unless given.")
+    var workers: Int?
+
+    @Option(help: "FastCGI engine: native or libfcgi.")
+    var fastcgiEngine: String?
+
+    @Option(help: "Facts that FastCGI callers state: scopecheck or cgi.")
+    var fastcgiProfile: String?
+
+    func validate() throws {
+        if let workers, !(1...64).contains(workers) { throw ValidationError("--workers is 1 to 64") }
+        if let fastcgiEngine, fastcgiEngine != "native", fastcgiEngine != "libfcgi" {
+            throw ValidationError("--fastcgi-engine is native or libfcgi")
+        }
+        if let fastcgiProfile, fastcgiProfile != "scopecheck", fastcgiProfile != "cgi" {
+            throw ValidationError("--fastcgi-profile is scopecheck or cgi")
+        }
+    }
+
+    func run() throws {
+        let settings = try settings()
+        do {
+            let daemon = try Daemon(settings)
+            let code = try daemon.run()
+            guard code == 0 else { throw ExitCode(code) }
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            throw fail("the daemon cannot start: \(error)")
+        }
+    }
+
+    private func settings() throws -> DaemonSettings {
+        guard let store else { throw fail("no store: give --store FOLDER or `store:` in the configuration file") }
+        var settings = DaemonSettings(store: store)
+        settings.policy = policy
+        if let workers { settings.workers = workers }
+        let kind: ListenerSettings.Kind = fastcgiEngine == "libfcgi" ? .libFCGI : .fastCGI
+        let profile: FactProfile = fastcgiProfile == "cgi" ? .cgi : .scopecheck
+        for address in fastcgi {
+            settings.listeners.append(ListenerSettings(kind: kind, address: address.address, profile: profile))
+        }
+        for address in http { settings.listeners.append(ListenerSettings(kind: .http, address: address.address)) }
+        if let admin {
+            let permissions = SocketFilePermissions(mode: 0o600)
+            settings.admin = ListenerSettings(kind: .admin, address: admin.address, permissions: permissions)
+        }
+        guard !settings.listeners.isEmpty else {
+            throw fail("nothing to listen on: give --fastcgi ADDRESS or --http ADDRESS")
+        }
+        return settings
+    }
+}

@@ -1,0 +1,112 @@
+internal import Decision
+internal import Octets
+internal import Tokens
+
+/// One line of `decide`'s input: a JSON object of facts.
+///
+/// Example: `{"id":"1","method":"GET","target":"/v1/orders/7","host":"api.example.com","scheme":"https",
+/// "port":443,"authorization":["Bearer eyJ…"]}`. Without `scheme` it is https, without `port` that of the scheme;
+/// every other fact that is missing is missing for the decision too.
+struct FactLine: ~Copyable {
+    /// The line itself, followed by what had to be unescaped.
+    private(set) var bytes: [UInt8] = []
+    private(set) var facts = RequestFacts()
+    /// The `id` as it stood, JSON text; `null` without one.
+    private(set) var identifier: [UInt8] = Array("null".utf8)
+    private var index = JSONIndex()
+
+    /// Why a line is no object of facts.
+    struct Refusal: Error {
+        var message: String
+    }
+
+    mutating func read(_ line: [UInt8]) throws(Refusal) {
+        bytes = line
+        facts = RequestFacts()
+        identifier = Array("null".utf8)
+        do throws(JSONError) {
+            try index.read(line.span, limits: JSONLimits(depthMax: 4))
+        } catch {
+            throw Refusal(message: "the line is not a JSON object of facts: \(error)")
+        }
+        guard let root = index.root else { throw Refusal(message: "the line is empty") }
+        if let id = index.member("id", of: root, in: bytes.span) {
+            identifier = id.kind == .string ? quoted(id) : text(id)
+        }
+        facts.method = try string("method", root)
+        facts.target = try string("target", root)
+        facts.host = try string("host", root)
+        facts.scheme = try string("scheme", root)
+        facts.normalizedPath = try string("normalized_path", root)
+        facts.clientAddress = try string("client_address", root)
+        facts.requestID = try string("request_id", root)
+        facts.clientCertificate = try string("client_certificate", root)
+        facts.port = try port(root)
+        (facts.authorization, facts.authorizationCount) = try list("authorization", root)
+        (facts.dpop, facts.dpopCount) = try list("dpop", root)
+        (facts.origin, facts.originCount) = try list("origin", root)
+        (facts.cookie, facts.cookieCount) = try list("cookie", root)
+        (facts.webSocketProtocol, facts.webSocketProtocolCount) = try list("sec_websocket_protocol", root)
+        (facts.accessControlRequestMethod, facts.accessControlRequestMethodCount) = try list(
+            "access_control_request_method", root)
+        if !facts.scheme.isPresent { facts.scheme = append(Array("https".utf8)) }
+        if !facts.port.isPresent {
+            let isPlain = equalIgnoringCase(bytes.span.bytes(at: facts.scheme), "http")
+            facts.port = append(Array((isPlain ? "80" : "443").utf8))
+        }
+    }
+
+    private mutating func string(_ name: StaticString, _ root: JSONValue) throws(Refusal) -> ByteRange {
+        guard let value = index.member(name, of: root, in: bytes.span), value.kind != .null else { return .absent }
+        guard value.kind == .string else { throw Refusal(message: "`\(name)` must be a string") }
+        return place(value)
+    }
+
+    private mutating func port(_ root: JSONValue) throws(Refusal) -> ByteRange {
+        guard let value = index.member("port", of: root, in: bytes.span), value.kind != .null else {
+            return .absent
+        }
+        switch value.kind {
+        case .number: return value.range
+        case .string: return place(value)
+        default: throw Refusal(message: "`port` must be a number")
+        }
+    }
+
+    /// A string, or an array of strings of which the first is taken and all are counted.
+    private mutating func list(
+        _ name: StaticString, _ root: JSONValue
+    ) throws(Refusal) -> (ByteRange, UInt16) {
+        guard let value = index.member(name, of: root, in: bytes.span), value.kind != .null else {
+            return (.absent, 0)
+        }
+        if value.kind == .string { return (place(value), 1) }
+        guard value.kind == .array else {
+            throw Refusal(message: "`\(name)` must be a string or an array of strings")
+        }
+        var first = ByteRange.absent
+        var count: UInt16 = 0
+        var item = index.child(after: nil, of: value)
+        while let current = item {
+            guard current.kind == .string else { throw Refusal(message: "`\(name)` must hold strings only") }
+            if count == 0 { first = place(current) }
+            count = count == UInt16.max ? count : count + 1
+            item = index.child(after: current, of: value)
+        }
+        return (first, count)
+    }
+
+    private mutating func place(_ value: JSONValue) -> ByteRange {
+        guard value.hasEscapes, let plain = value.string(in: bytes.span) else { return value.range }
+        return append(plain)
+    }
+
+    private mutating func append(_ text: [UInt8]) -> ByteRange {
+        let start = bytes.count
+        bytes.append(contentsOf: text)
+        return ByteRange(start: start, count: text.count)
+    }
+
+    private func text(_ value: JSONValue) -> [UInt8] { [UInt8](copying: bytes.span.bytes(at: value.range)) }
+    private func quoted(_ value: JSONValue) -> [UInt8] { [0x22] + text(value) + [0x22] }
+}
