@@ -17,6 +17,11 @@ struct CanonicalTarget: ~Copyable {
     var path = ByteWriter(capacity: 3 * CanonicalTarget.targetBytesMax)
     /// The path with every escape decoded.
     var decoded = ByteWriter(capacity: CanonicalTarget.targetBytesMax)
+    /// Whether the target escapes a character that a policy's literal spells raw: a sub-delim, `:`, `@` or `;`.
+    /// A backend that decodes before it routes then sees `decodedSpelling` where another sees `path`.
+    var hasReservedEscapes = false
+    /// The path as a client would have written it that escapes nothing without need; only with reserved escapes.
+    var decodedSpelling = ByteWriter(capacity: 3 * CanonicalTarget.targetBytesMax)
     /// The authority of an absolute-form target, in the target's own bytes.
     var authority = ByteRange.absent
 
@@ -28,6 +33,7 @@ struct CanonicalTarget: ~Copyable {
         path.removeAll()
         decoded.removeAll()
         authority = .absent
+        hasReservedEscapes = false
         guard target.count > 0, target.count <= CanonicalTarget.targetBytesMax else { return false }
         var index = 0
         if target[0] != slash {
@@ -59,7 +65,8 @@ struct CanonicalTarget: ~Copyable {
                     guard value > 0x1F, value != 0x7F, value != slash, value != backslash, value != percent
                     else { return false }
                     hasHighBytes = hasHighBytes || value >= 0x80
-                    appendEscape(value)
+                    hasReservedEscapes = hasReservedEscapes || isPathCharacter(value) || value == semicolon
+                    appendEscape(value, to: &path)
                 }
                 decoded.append(value)
                 continue
@@ -67,13 +74,14 @@ struct CanonicalTarget: ~Copyable {
             guard byte > 0x20, byte < 0x7F, byte != backslash, byte != semicolon, byte != hash else {
                 return false
             }
-            if isPathCharacter(byte) { path.append(byte) } else { appendEscape(byte) }
+            if isPathCharacter(byte) { path.append(byte) } else { appendEscape(byte, to: &path) }
             decoded.append(byte)
             index += 1
         }
         guard segmentStart >= 0, segmentIsPlain(from: segmentStart, isLast: true) else { return false }
         guard queryIsPlain(target, from: index) else { return false }
         if hasHighBytes, !isUTF8(decoded.bytes) { return false }
+        if hasReservedEscapes { spellDecoded() }
         return !path.overflowed && !decoded.overflowed
     }
 
@@ -126,10 +134,16 @@ struct CanonicalTarget: ~Copyable {
         return high << 4 | low
     }
 
-    private mutating func appendEscape(_ byte: UInt8) {
-        path.append(percent)
-        path.append(upperCaseDigit(byte >> 4))
-        path.append(upperCaseDigit(byte & 15))
+    private mutating func spellDecoded() {
+        decodedSpelling.removeAll()
+        for index in 0..<decoded.count {
+            let byte = decoded.bytes[index]
+            if byte == slash || byte == semicolon || isPathCharacter(byte) {
+                decodedSpelling.append(byte)
+            } else {
+                appendEscape(byte, to: &decodedSpelling)
+            }
+        }
     }
 
     /// The decoded bytes of segment `number` (from 0), or an empty range when there are fewer segments.
@@ -156,6 +170,12 @@ private let semicolon: UInt8 = 0x3B
 private let hash: UInt8 = 0x23
 private let questionMark: UInt8 = 0x3F
 private let dot: UInt8 = 0x2E
+
+private func appendEscape(_ byte: UInt8, to output: inout ByteWriter) {
+    output.append(percent)
+    output.append(upperCaseDigit(byte >> 4))
+    output.append(upperCaseDigit(byte & 15))
+}
 
 private func upperCaseDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? 0x30 + value : 0x37 + value

@@ -56,7 +56,7 @@ private func cookieToken(
     var found = ByteRange.absent
     var index = 0
     while index < cookies.count {
-        while index < cookies.count, cookies[index] == 0x20 || cookies[index] == 0x3B { index += 1 }
+        while index < cookies.count, isCookieSeparator(cookies[index]) { index += 1 }
         let start = index
         while index < cookies.count, cookies[index] != 0x3B { index += 1 }
         let pair = cookies.extracting(start..<index)
@@ -69,6 +69,11 @@ private func cookieToken(
     }
     guard found.isPresent else { return nil }
     return isToken68(bytes.bytes(at: found)) ? .token(found) : .refused(.malformedAuthorization)
+}
+
+/// `;`, and the white space that readers of cookies skip.
+private func isCookieSeparator(_ byte: UInt8) -> Bool {
+    byte == 0x3B || byte == 0x20 || byte == 0x09
 }
 
 /// `MARKER, TOKEN` as two neighbouring members of Sec-WebSocket-Protocol (RFC 6455 §11.3.4).

@@ -59,6 +59,14 @@ public final class Decider {
     public func decide(
         _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
     ) -> Outcome {
+        let outcome = answer(facts, bytes, now: now, limits: limits)
+        if outcome == .answered { state.countAnswer() }
+        return outcome
+    }
+
+    private func answer(
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
+    ) -> Outcome {
         board.refresh(&snapshot, seen: &epoch)
         state.begin()
         guard let snapshot else {

@@ -33,6 +33,7 @@ extension DecisionState {
         finish(ground.reason, label: snapshot.label)
         // DENY: an answer that does not fit its limits is not given.
         if !answer.isComplete {
+            observedReason = nil
             answer.reset()
             finish(.overloaded, label: snapshot.label)
         }
@@ -43,7 +44,7 @@ extension DecisionState {
         finish(reason, label: snapshot.label)
         if !answer.isComplete {
             answer.reset()
-            finish(reason, label: [])
+            finish(reason, label: snapshot.label)
         }
         return .answered
     }
@@ -57,7 +58,11 @@ extension DecisionState {
         answer.write(.reason, reason.name)
         answer.write(.policy, label.span)
         writeAuditID()
-        switch reason.status {
+    }
+
+    /// Counts the answer that is given, once it is known to fit.
+    mutating func countAnswer() {
+        switch answer.status {
         case 200: counts.allowed &+= 1
         case 503: counts.unanswerable &+= 1
         default: counts.denied &+= 1
@@ -83,6 +88,8 @@ extension DecisionState {
         answer.text.append(service.name)
         answer.text.append(0x22)
         answer.text.append(error.text)
+        // An answer that does not fit so far must stay known as one.
+        guard answer.isComplete else { return }
         let mark = answer.text.count
         answer.text.append(", scope=\"")
         appendRequired(table, rule, catalogue, heldBy: nil)

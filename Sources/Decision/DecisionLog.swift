@@ -41,7 +41,15 @@ extension Decider {
     ) {
         guard value.count > 0 else { return }
         line.append(name)
-        line.append(jsonString: value.extracting(0..<min(value.count, valueBytesMax)))
+        line.append(jsonString: value.extracting(0..<cut(value, valueBytesMax)))
+    }
+
+    /// Where a value is cut: before the character that does not fit whole, so that the rest stays UTF-8.
+    private func cut(_ value: Span<UInt8>, _ bytesMax: Int) -> Int {
+        guard value.count > bytesMax else { return value.count }
+        var end = max(0, bytesMax)
+        while end > 0, bytesMax - end < 4, value[end] & 0xC0 == 0x80 { end -= 1 }
+        return end
     }
 
     /// Queries hold secrets often enough, and decide nothing here.

@@ -122,24 +122,36 @@ struct DecisionState: ~Copyable {
         return nil
     }
 
-    private enum RouteSearch {
+    private enum RouteSearch: Equatable {
         case found(RouteRule)
         case refused(Reason)
     }
 
+    /// The route, when every reading of the path comes to it: `/a%3Ab` must not pass as `/{name}` where a backend
+    /// that decodes before it routes takes it for `/a:b`.
     private func findRoute(
         _ table: borrowing HostTable, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16
+    ) -> RouteSearch {
+        let found = findRoute(target.path.bytes, table, facts, bytes, port: port)
+        guard target.hasReservedEscapes else { return found }
+        let other = findRoute(target.decodedSpelling.bytes, table, facts, bytes, port: port)
+        return found == other ? found : .refused(.ambiguousTarget)
+    }
+
+    private func findRoute(
+        _ path: Span<UInt8>, _ table: borrowing HostTable, _ facts: borrowing RequestFacts,
+        _ bytes: Span<UInt8>, port: UInt16
     ) -> RouteSearch {
         let method = bytes.bytes(at: facts.method)
         if equal(method, "OPTIONS"), facts.originCount == 1, !facts.origin.isEmpty,
             facts.accessControlRequestMethodCount == 1
         {
             let requested = bytes.bytes(at: facts.accessControlRequestMethod)
-            if let rule = table.matchPreflight(path: target.path.bytes, port: port, requestedMethod: requested) {
+            if let rule = table.matchPreflight(path: path, port: port, requestedMethod: requested) {
                 return .found(rule)
             }
         }
-        switch table.match(method: method, path: target.path.bytes, port: port) {
+        switch table.match(method: method, path: path, port: port) {
         case .matched(let rule):
             // A preflight route answers preflights only; anything else that says OPTIONS is not one.
             if case .preflight = rule.ground { return .refused(.methodNotAllowed) }

@@ -198,9 +198,8 @@ extension HostTable {
                 guard let text = word(entry + HostLayout.literalText), let length = half(text),
                     text + 2 + length <= bytes.count
                 else { return nil }
-                if length == segment.end - start,
-                    equal(
-                        bytes.extracting(text + 2..<text + 2 + length), path.extracting(start..<segment.end))
+                if equal(
+                    bytes.extracting(text + 2..<text + 2 + length), path.extracting(start..<segment.end))
                 {
                     return word(entry + HostLayout.literalNode)
                 }

@@ -90,7 +90,7 @@ extension PolicyStore {
     }
 
     /// Makes a version invisible, unless it has become the active one meanwhile.
-    private func removeRecord(_ version: Digest) throws(PolicyStoreError) -> Bool {
+    func removeRecord(_ version: Digest) throws(PolicyStoreError) -> Bool {
         try stored { () throws(StoreError) in
             try environment.write { transaction throws(StoreError) in
                 var active: Activation?

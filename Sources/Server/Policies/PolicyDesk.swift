@@ -12,6 +12,8 @@ final class PolicyDesk: Sendable, KeyWaiting {
     private struct State {
         var activation: Activation?
         var issuers: [IssuerModel] = []
+        /// Of the issuers' keys published last.
+        var generation: UInt64 = 0
         var isLoading = false
         /// A change came while a load was under way: load once more.
         var loadsAgain = false
@@ -145,6 +147,7 @@ final class PolicyDesk: Sendable, KeyWaiting {
             let issuers = keyring.use(models, settings: settings, folder: folder)
             state.activation = activation
             state.issuers = models
+            state.generation = issuers.generation
             board.publish(
                 DecisionSnapshot(activation: activation.number, version: activation.version, issuers: issuers))
         }
@@ -157,7 +160,12 @@ final class PolicyDesk: Sendable, KeyWaiting {
     /// New keys, or keys that have grown too old.
     private func publish(_ issuers: IssuerSnapshot) {
         state.withLock { state in
-            guard let activation = state.activation, issuers.issuers.count == state.issuers.count else { return }
+            // A snapshot made for the issuers of another policy, or overtaken by a newer one, is not for publishing.
+            guard let activation = state.activation, issuers.generation > state.generation,
+                issuers.issuers.map({ String(decoding: $0.settings.issuer, as: UTF8.self) })
+                    == state.issuers.map(\.issuer)
+            else { return }
+            state.generation = issuers.generation
             board.publish(
                 DecisionSnapshot(activation: activation.number, version: activation.version, issuers: issuers))
         }

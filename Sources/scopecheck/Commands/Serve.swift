@@ -62,12 +62,16 @@ struct Serve: ParsableCommand {
     }
 
     private func settings() throws -> DaemonSettings {
-        guard let store else { throw fail("no store: give --store FOLDER or `store:` in the configuration file") }
-        var settings = DaemonSettings(store: store)
-        settings.policy = policy
+        var settings = try config.map { try fileSettings($0) } ?? DaemonSettings(store: "")
+        if let store { settings.store = store }
+        guard !settings.store.isEmpty else {
+            throw fail("no store: give --store FOLDER or `store:` in the configuration file")
+        }
+        if let policy { settings.policy = policy }
         if let workers { settings.workers = workers }
         let kind: ListenerSettings.Kind = fastcgiEngine == "libfcgi" ? .libFCGI : .fastCGI
         let profile: FactProfile = fastcgiProfile == "cgi" ? .cgi : .scopecheck
+        if !fastcgi.isEmpty || !http.isEmpty { settings.listeners = [] }
         for address in fastcgi {
             settings.listeners.append(ListenerSettings(kind: kind, address: address.address, profile: profile))
         }
@@ -76,9 +80,27 @@ struct Serve: ParsableCommand {
             let permissions = SocketFilePermissions(mode: 0o600)
             settings.admin = ListenerSettings(kind: .admin, address: admin.address, permissions: permissions)
         }
+        for listener in settings.listeners where !listener.address.isLocal && config == nil {
+            throw fail("`\(listener.address)` is not a loopback address; allow_remote in a configuration file permits it")
+        }
         guard !settings.listeners.isEmpty else {
             throw fail("nothing to listen on: give --fastcgi ADDRESS or --http ADDRESS")
         }
         return settings
+    }
+
+    private func fileSettings(_ path: String) throws -> DaemonSettings {
+        let read: Result<DaemonSettings, ConfigurationProblems>
+        do throws(SystemError) {
+            read = try ConfigurationFile.read(path)
+        } catch {
+            throw fail("the configuration cannot be read: \(error)")
+        }
+        switch read {
+        case .success(let settings): return settings
+        case .failure(let problems):
+            _ = writeAll(2, Array("\(problems)\n".utf8).span)
+            throw Ending.failure
+        }
     }
 }

@@ -1,0 +1,309 @@
+internal import Decision
+public import Kernel
+internal import Yams
+
+/// `scopecheck.yaml`: what `serve --config` reads. Every key is known or refused; all problems are told at once, each
+/// with its place and what to do.
+///
+/// ```yaml
+/// policy: policy.yaml                # relative to this file
+/// store: /var/lib/scopecheck
+/// fastcgi: { address: "unix:/run/scopecheck/fastcgi.sock", group: www-data }
+/// http: { address: "unix:/run/scopecheck/http.sock", mode: "0660", peers: [www-data] }
+/// admin: { address: "unix:/run/scopecheck/admin.sock" }
+/// ```
+public struct ConfigurationFile {
+    /// One problem, `file:line:column: what; mend`.
+    public struct Problem: Sendable, CustomStringConvertible {
+        public var file: String
+        public var line: Int
+        public var column: Int
+        public var message: String
+        public var mend: String
+
+        public var description: String { "\(file):\(line):\(column): error: \(message); \(mend)" }
+    }
+
+    public private(set) var problems: [Problem] = []
+    private let file: String
+    private let folder: String
+
+    static let bytesMax = 1 << 20
+
+    /// Reads a file.
+    /// - Returns: the settings, or every problem of the file.
+    public static func read(_ path: String) throws(SystemError) -> Result<DaemonSettings, ConfigurationProblems> {
+        let bytes = try Files.read(path, bytesMax: bytesMax).bytes
+        return read(bytes, file: path)
+    }
+
+    static func read(_ bytes: [UInt8], file: String) -> Result<DaemonSettings, ConfigurationProblems> {
+        var reader = ConfigurationFile(file: file)
+        let settings = reader.settings(bytes)
+        guard reader.problems.isEmpty, let settings else {
+            let sorted = reader.problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+            return .failure(ConfigurationProblems(problems: sorted))
+        }
+        return .success(settings)
+    }
+
+    private init(file: String) {
+        self.file = file
+        folder = Files.split(file).folder
+    }
+
+    // MARK: the file
+
+    private mutating func settings(_ bytes: [UInt8]) -> DaemonSettings? {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            add(nil, "the file is not UTF-8", "save it as UTF-8")
+            return nil
+        }
+        let root: Node
+        do {
+            guard let node = try Yams.compose(yaml: text) else {
+                add(nil, "the file is empty", "write `store:` and a listener, see the README")
+                return nil
+            }
+            root = node
+        } catch let error as YamlError {
+            addParserError(error)
+            return nil
+        } catch {
+            add(nil, "the file cannot be read as YAML: \(error)", "correct it there")
+            return nil
+        }
+        let top = section(root, "the configuration", topKeys)
+        var settings = DaemonSettings(store: path(top["store"]) ?? "")
+        if top["store"] == nil { add(root, "`store` is missing", "name the folder of the store") }
+        settings.policy = path(top["policy"])
+        if let value = number(top["workers"], 1...64) { settings.workers = value }
+        if let value = number(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
+        let allowsRemote = boolean(top["allow_remote"]) ?? false
+        for node in items(top["fastcgi"]) { addListener(node, .fastCGI, allowsRemote, &settings) }
+        for node in items(top["http"]) { addListener(node, .http, allowsRemote, &settings) }
+        if let admin = top["admin"] { settings.admin = listener(admin, .admin, false) }
+        readLimits(top["limits"], &settings)
+        readKeys(top["keys"], &settings)
+        if let value = number(section(top["token_cache"], "token_cache", ["entries"])["entries"], 8...(1 << 26)) {
+            settings.tokenCacheEntries = value
+        }
+        let denials = section(top["denial_log"], "denial_log", ["lines_per_second"])
+        if let value = number(denials["lines_per_second"], 0...1_000_000) { settings.denialLinesPerSecond = value }
+        return settings
+    }
+
+    private mutating func readLimits(_ node: Node?, _ settings: inout DaemonSettings) {
+        let limits = section(node, "limits", limitKeys)
+        if let value = number(limits["connections"], 1...1_000_000) { settings.connectionsMax = value }
+        if let value = number(limits["request_head_bytes"], 1_024...(1 << 20)) { settings.requestHeadBytesMax = value }
+        if let value = number(limits["params_bytes"], 1_024...(1 << 20)) { settings.paramsBytesMax = value }
+        if let value = milliseconds(limits["receive_timeout"]) { settings.receiveMilliseconds = value }
+        if let value = milliseconds(limits["send_timeout"]) { settings.sendMilliseconds = value }
+        if let value = milliseconds(limits["idle_timeout"]) { settings.idleMilliseconds = value }
+        if let value = milliseconds(limits["park_timeout"]) { settings.parkMilliseconds = value }
+        if let value = milliseconds(limits["drain_timeout"]) { settings.drainMilliseconds = value }
+    }
+
+    private mutating func readKeys(_ node: Node?, _ settings: inout DaemonSettings) {
+        let keys = section(node, "keys", ["refresh", "cooldown", "max_stale", "timeout", "ca_file"])
+        if let value = milliseconds(keys["refresh"]) { settings.keys.refreshSeconds = max(1, value / 1_000) }
+        if let value = milliseconds(keys["cooldown"]) { settings.keys.cooldownSeconds = max(1, value / 1_000) }
+        if let value = milliseconds(keys["max_stale"]) { settings.keys.staleSecondsMax = max(1, value / 1_000) }
+        if let value = milliseconds(keys["timeout"]) { settings.keys.timeoutSeconds = max(1, value / 1_000) }
+        settings.keys.certificateAuthorityFile = path(keys["ca_file"])
+    }
+
+    // MARK: listeners
+
+    private mutating func addListener(
+        _ node: Node, _ kind: ListenerSettings.Kind, _ allowsRemote: Bool, _ settings: inout DaemonSettings
+    ) {
+        if let listener = listener(node, kind, allowsRemote) { settings.listeners.append(listener) }
+    }
+
+    private mutating func listener(
+        _ node: Node, _ kind: ListenerSettings.Kind, _ allowsRemote: Bool
+    ) -> ListenerSettings? {
+        var known = ["address", "mode", "owner", "group", "peers"]
+        if kind == .fastCGI { known += ["engine", "profile"] }
+        let keys = section(node, "a listener", known)
+        guard let addressNode = keys["address"], let text = string(addressNode) else {
+            if keys["address"] == nil { add(node, "the listener has no `address`", "write unix:PATH or HOST:PORT") }
+            return nil
+        }
+        let address: ListenAddress
+        do throws(AddressError) {
+            address = try ListenAddress(parsing: text)
+        } catch {
+            add(addressNode, "\(error)", "write unix:PATH or HOST:PORT")
+            return nil
+        }
+        var result = ListenerSettings(kind: kind, address: address)
+        if case .unix(let path) = address {
+            result.address = .unix(path: Files.resolve(path, against: folder))
+            if kind == .admin { result.permissions.mode = 0o600 }
+        } else if kind == .admin {
+            add(addressNode, "the admin listener must be a unix socket", "write unix:PATH")
+        } else if !address.isLocal, !allowsRemote {
+            add(addressNode, "`\(text)` is not a loopback address: whoever reaches it can ask anything",
+                "use a unix socket or 127.0.0.1, or write `allow_remote: true`")
+        }
+        readPermissions(keys, &result)
+        switch choice(keys["engine"], ["native", "libfcgi"]) {
+        case "libfcgi": result.kind = .libFCGI
+        default: break
+        }
+        if choice(keys["profile"], ["scopecheck", "cgi"]) == "cgi" { result.profile = .cgi }
+        return result
+    }
+
+    private mutating func readPermissions(_ keys: [String: Node], _ result: inout ListenerSettings) {
+        if let node = keys["mode"], let text = string(node) {
+            if let mode = UInt32(text, radix: 8), mode <= 0o777 {
+                result.permissions.mode = mode
+            } else {
+                add(node, "`\(text)` is no file mode", "write it in octal and in quotes, as in \"0660\"")
+            }
+        }
+        if let node = keys["owner"], let name = string(node) {
+            result.permissions.ownerID = Accounts.userID(name)
+            if result.permissions.ownerID == nil { add(node, "there is no user `\(name)`", "name one that exists") }
+        }
+        if let node = keys["group"], let name = string(node) {
+            result.permissions.groupID = Accounts.groupID(name)
+            if result.permissions.groupID == nil { add(node, "there is no group `\(name)`", "name one that exists") }
+        }
+        guard let peers = keys["peers"] else { return }
+        var users: [UInt32] = []
+        for node in items(peers) {
+            guard let name = string(node) else { continue }
+            if let id = Accounts.userID(name) { users.append(id) } else {
+                add(node, "there is no user `\(name)`", "name the user that the proxy's workers run as")
+            }
+        }
+        result.peerUserIDs = users
+    }
+
+    // MARK: values
+
+    private mutating func section(_ node: Node?, _ name: String, _ known: [String]) -> [String: Node] {
+        guard let node else { return [:] }
+        guard case .mapping(let mapping) = node else {
+            add(node, "\(name) must be a mapping", "write `key: value` lines")
+            return [:]
+        }
+        var result: [String: Node] = [:]
+        for (key, value) in mapping {
+            guard let text = key.scalar?.string else {
+                add(key, "a key must be plain text", "write one of \(known.joined(separator: ", "))")
+                continue
+            }
+            if !known.contains(text) {
+                add(key, "`\(text)` is not known in \(name)", "there are \(known.joined(separator: ", "))")
+            } else {
+                result[text] = value
+            }
+        }
+        return result
+    }
+
+    /// A sequence's members, or the node itself.
+    private func items(_ node: Node?) -> [Node] {
+        guard let node else { return [] }
+        if case .sequence(let sequence) = node { return Array(sequence) }
+        return [node]
+    }
+
+    private mutating func string(_ node: Node?) -> String? {
+        guard let node else { return nil }
+        guard case .scalar(let scalar) = node, !scalar.string.isEmpty else {
+            add(node, "text is expected here", "write a value")
+            return nil
+        }
+        return scalar.string
+    }
+
+    private mutating func path(_ node: Node?) -> String? {
+        string(node).map { Files.resolve($0, against: folder) }
+    }
+
+    private mutating func choice(_ node: Node?, _ choices: [String]) -> String? {
+        guard let text = string(node) else { return nil }
+        if choices.contains(text) { return text }
+        add(node, "`\(text)` is not one of the choices", "write \(choices.joined(separator: " or "))")
+        return nil
+    }
+
+    private mutating func boolean(_ node: Node?) -> Bool? {
+        choice(node, ["true", "false"]).map { $0 == "true" }
+    }
+
+    private mutating func number(_ node: Node?, _ range: ClosedRange<Int>) -> Int? {
+        guard let text = string(node) else { return nil }
+        if let value = Int(text), range.contains(value) { return value }
+        add(node, "`\(text)` is not a whole number from \(range.lowerBound) to \(range.upperBound)", "correct it")
+        return nil
+    }
+
+    /// `250ms`, `5s`, `10m`, `24h`.
+    private mutating func milliseconds(_ node: Node?) -> Int64? {
+        guard let text = string(node) else { return nil }
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let factors = ["ms": Int64(1), "s": 1_000, "m": 60_000, "h": 3_600_000]
+        if let value = Int64(digits), let factor = factors[String(text.dropFirst(digits.count))], value > 0,
+            value <= Int64.max / 3_600_000, value * factor <= 366 * 24 * 3_600_000
+        {
+            return value * factor
+        }
+        add(node, "`\(text)` is no duration", "write a number and ms, s, m or h, as in 250ms")
+        return nil
+    }
+
+    // MARK: problems
+
+    private mutating func add(_ node: Node?, _ message: String, _ mend: String) {
+        guard problems.count < 100 else { return }
+        problems.append(
+            Problem(
+                file: file, line: node?.mark?.line ?? 1, column: node?.mark?.column ?? 1, message: message, mend: mend))
+    }
+
+    private mutating func addParserError(_ error: YamlError) {
+        var line = 1
+        var column = 1
+        var problem = "\(error)"
+        switch error {
+        case .scanner(_, let text, let mark, _), .parser(_, let text, let mark, _),
+            .composer(_, let text, let mark, _):
+            line = mark.line
+            column = mark.column
+            problem = text
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            line = context.mark.line
+            column = context.mark.column
+            problem = "a key stands twice: \(duplicates)"
+        default: break
+        }
+        problems.append(
+            Problem(
+                file: file, line: line, column: column, message: "the file is no YAML: \(problem)",
+                mend: "correct it there"))
+    }
+}
+
+/// Every problem of a configuration file.
+public struct ConfigurationProblems: Error, CustomStringConvertible {
+    public var problems: [ConfigurationFile.Problem]
+
+    public var description: String { problems.map(\.description).joined(separator: "\n") }
+}
+
+private let topKeys = [
+    "policy", "store", "store_map_bytes", "workers", "fastcgi", "http", "admin", "allow_remote", "limits", "keys",
+    "token_cache", "denial_log",
+]
+private let limitKeys = [
+    "connections", "request_head_bytes", "params_bytes", "receive_timeout", "send_timeout", "idle_timeout",
+    "park_timeout", "drain_timeout",
+]
