@@ -72,5 +72,28 @@ let package = Package(
                 "Store", "Tokens",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        .testTarget(name: "OctetsTests", dependencies: ["Octets"], swiftSettings: strict),
+        .testTarget(name: "KernelTests", dependencies: ["CLinux", "Kernel", "Octets"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "SignaturesTests", dependencies: ["Octets", "Signatures"], swiftSettings: strict),
+        .testTarget(
+            name: "TokensTests", dependencies: ["Octets", "Signatures", "Tokens"], swiftSettings: strict),
+        .testTarget(
+            name: "PolicyTablesTests",
+            dependencies: ["Octets", "PolicyTables", "Signatures", "Store", "Tokens"], swiftSettings: strict),
+        .testTarget(
+            name: "PolicyTests", dependencies: ["Decision", "Policy", "PolicyTables", "Signatures"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DecisionTests",
+            dependencies: ["Decision", "Kernel", "Octets", "PolicyTables", "Signatures", "Store", "Tokens"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FastCGITests", dependencies: ["Decision", "FastCGI", "Octets"], swiftSettings: strict),
+        .testTarget(name: "HTTP1Tests", dependencies: ["Decision", "HTTP1", "Octets"], swiftSettings: strict),
+        .testTarget(
+            name: "LibFCGITests", dependencies: ["Decision", "FastCGI", "LibFCGI", "Octets"],
+            swiftSettings: strict),
     ]
 )

@@ -1,0 +1,139 @@
+@testable import Decision
+import FastCGI
+import Octets
+import Testing
+
+@Suite struct AnswerHeadTests {
+    static let challenge = "Bearer realm=\"orders\", error=\"invalid_token\""
+
+    private func head(
+        _ role: FastCGIRole, _ status: UInt16, challenge: String = "", reason: Reason = .expired
+    ) -> String {
+        var answer = Answer()
+        fill(&answer, status: status, challenge: challenge, reason: reason)
+        var output = ByteWriter(capacity: 4_096)
+        #expect(AnswerHead.append(answer, role: role, into: &output))
+        return String(lossy: output.bytes)
+    }
+
+    private let always =
+        "X-Scope-Route: orders GET /v1/orders/{order}\r\nX-Scope-Policy: 3.9c1a\r\nX-Scope-Audit-Id: a-1\r\n"
+    private let denied = "X-Scope-Subject: \r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\nX-Scope-Granted: \r\n"
+
+    @Test func responderAllow() {
+        #expect(
+            head(.responder, 200)
+                == "Status: 200 OK\r\nX-Scope-Decision: allow\r\nX-Scope-Reason: r\r\n" + always
+                + "X-Scope-Subject: user-7\r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\n"
+                + "X-Scope-Granted: orders:read\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    @Test func responderDenials() {
+        let start = "X-Scope-Decision: deny\r\nX-Scope-Reason: r\r\n" + always + denied
+        let end = "Content-Length: 0\r\n\r\n"
+        #expect(
+            head(.responder, 401, challenge: Self.challenge)
+                == "Status: 401 Unauthorized\r\n" + start + "WWW-Authenticate: \(Self.challenge)\r\n" + end)
+        #expect(
+            head(.responder, 403, challenge: Self.challenge)
+                == "Status: 403 Forbidden\r\n" + start + "X-Scope-Challenge: \(Self.challenge)\r\n" + end)
+        #expect(head(.responder, 403) == "Status: 403 Forbidden\r\n" + start + end)
+        #expect(
+            head(.responder, 503)
+                == "Status: 503 Service Unavailable\r\n" + start + "Retry-After: 1\r\n" + end)
+        // nginx takes any other denial for an error: what is 400 at the client stays 401 here.
+        #expect(
+            head(.responder, 401, challenge: "c", reason: .multipleCredentials)
+                .hasPrefix("Status: 401 Unauthorized\r\n"))
+    }
+
+    @Test func authorizerAllowHasVariablesOnly() {
+        #expect(
+            head(.authorizer, 200, challenge: "not sent")
+                == "Status: 200 OK\r\nVariable-SCOPE_DECISION: allow\r\nVariable-SCOPE_REASON: r\r\n"
+                + "Variable-SCOPE_ROUTE: orders GET /v1/orders/{order}\r\nVariable-SCOPE_POLICY: 3.9c1a\r\n"
+                + "Variable-SCOPE_AUDIT_ID: a-1\r\nVariable-SCOPE_SUBJECT: user-7\r\n"
+                + "Variable-SCOPE_CLIENT: \r\nVariable-SCOPE_ISSUER: \r\n"
+                + "Variable-SCOPE_GRANTED: orders:read\r\n\r\n")
+    }
+
+    @Test(arguments: [UInt16(401), 403])
+    func authorizerDenialsTellTheClientNothingElse(status: UInt16) {
+        let line = status == 401 ? "Status: 401 Unauthorized\r\n" : "Status: 403 Forbidden\r\n"
+        #expect(
+            head(.authorizer, status, challenge: Self.challenge)
+                == line + "WWW-Authenticate: \(Self.challenge)\r\nX-Scope-Audit-Id: a-1\r\n"
+                + "Content-Length: 0\r\n\r\n")
+    }
+
+    @Test(arguments: [Reason.multipleCredentials, .malformedAuthorization])
+    func authorizerInvalidRequestIs400(reason: Reason) {
+        #expect(
+            head(.authorizer, 401, challenge: "c", reason: reason)
+                == "Status: 400 Bad Request\r\nWWW-Authenticate: c\r\nX-Scope-Audit-Id: a-1\r\n"
+                + "Content-Length: 0\r\n\r\n")
+    }
+
+    @Test func unavailableIs503WithRetry() {
+        #expect(
+            head(.authorizer, 503)
+                == "Status: 503 Service Unavailable\r\nX-Scope-Audit-Id: a-1\r\nRetry-After: 1\r\n"
+                + "Content-Length: 0\r\n\r\n")
+    }
+
+    @Test(arguments: [UInt16(0), 100, 199, 201, 204, 299, 302, 404, 500])
+    func anyOtherStatusIsADenial(status: UInt16) {
+        #expect(head(.responder, status).hasPrefix("Status: 403 Forbidden\r\n"))
+        #expect(head(.authorizer, status).hasPrefix("Status: 403 Forbidden\r\n"))
+    }
+
+    @Test func theLargestAnswerFitsItsLimit() {
+        for status in [UInt16(200), 401, 403, 503] {
+            var answer = Answer()
+            answer.status = status
+            let share = Answer.textBytesMax / AnswerField.allCases.count
+            for field in AnswerField.allCases {
+                answer.write(field) { $0.append([UInt8](repeating: 0x78, count: share).span) }
+            }
+            for role in [FastCGIRole.responder, .authorizer] {
+                var output = ByteWriter(capacity: 8_192)
+                #expect(AnswerHead.append(answer, role: role, into: &output))
+                #expect(output.count <= AnswerHead.bytesMax)
+            }
+        }
+    }
+
+    /// A value that could end its line must never leave: nothing is written, and the connection closes.
+    @Test(arguments: [UInt8(0x0A), 0x0D, 0x00, 0x09, 0x1F, 0x7F, 0x80, 0xFF])
+    func anUnprintableValueIsNotSent(byte: UInt8) {
+        for role in [UInt16(1), 2] {
+            for field in AnswerField.allCases where role == 1 || field != .challenge {
+                var answer = Answer()
+                fill(&answer, status: field == .challenge ? 401 : 200)
+                answer.write(field) { $0.append([0x61, byte, 0x62].span) }
+                #expect(answered(answer, role: role, outputBytes: 8_192) == [], "\(field)")
+            }
+        }
+    }
+
+    @Test func anAnswerThatDoesNotFitIsNotSent() {
+        var answer = Answer()
+        fill(&answer, status: 200)
+        let whole = answered(answer, role: 1, outputBytes: 8_192)
+        #expect(answered(answer, role: 1, outputBytes: whole.count) == whole)
+        for size in 1..<whole.count {
+            #expect(answered(answer, role: 1, outputBytes: size) == [], "\(size) bytes")
+        }
+    }
+
+    private func answered(_ answer: borrowing Answer, role: UInt16, outputBytes: Int) -> [UInt8] {
+        var connection = FastCGIConnection()
+        var buffer = ReceiveBuffer(capacity: connection.limits.bufferBytes)
+        var output = ByteWriter(capacity: outputBytes)
+        _ = buffer.append(ordinaryRequest(role: role, flags: 1).span)
+        guard case .request(let request) = connection.next(&buffer, output: &output) else { return [0] }
+        connection.answer(request, answer, into: &output, buffer: &buffer)
+        #expect(connection.shouldClose == (output.count == 0))
+        return [UInt8](copying: output.bytes)
+    }
+}

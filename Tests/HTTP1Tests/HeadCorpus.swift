@@ -1,0 +1,172 @@
+// Heads that two readers could frame or read differently, and what each must be refused with. Sources are
+// the rules of RFC 9112 and the known kinds of request smuggling; the texts are written for this test.
+
+import Testing
+
+private let host = "Host: a\r\n"
+
+struct MalformedHead: Sendable, CustomTestStringConvertible {
+    let name: String
+    let text: String
+    let status: UInt16
+    var testDescription: String { name }
+
+    init(_ name: String, _ text: String, _ status: UInt16 = 400) {
+        self.name = name
+        self.text = text
+        self.status = status
+    }
+}
+
+/// Heads whose one fault is a header line, put behind `GET / HTTP/1.1` and `Host`.
+private let badLines: [(String, String, UInt16)] = [
+    ("blank before the colon", "Content-Length : 0\r\n", 400),
+    ("tab before the colon", "X\t: 1\r\n", 400),
+    ("line that begins with a blank", " X: 1\r\n", 400),
+    ("line that begins with a tab", "\tX: 1\r\n", 400),
+    ("folded line", "X: 1\r\n 2\r\n", 400),
+    ("folded Transfer-Encoding", "Transfer-Encoding:\r\n chunked\r\n", 400),
+    ("line without a colon", "X\r\n", 400),
+    ("empty name", ": 1\r\n", 400),
+    ("bare LF after a value", "X: 1\nY: 2\r\n", 400),
+    ("bare CR in a value", "X: 1\rY: 2\r\n", 400),
+    ("CR CR LF", "X: 1\r\r\n", 400),
+    ("NUL in a value", "X: 1\u{0}2\r\n", 400),
+    ("NUL in a name", "X\u{0}: 1\r\n", 400),
+    ("DEL in a value", "X: 1\u{7F}\r\n", 400),
+    ("escape in a value", "X: 1\u{1B}[m\r\n", 400),
+    ("vertical tab in a value", "X: 1\u{B}2\r\n", 400),
+    ("form feed in a value", "X: 1\u{C}2\r\n", 400),
+    ("parenthesis in a name", "X(y): 1\r\n", 400),
+    ("quote in a name", "\"X\": 1\r\n", 400),
+    ("slash in a name", "X/Y: 1\r\n", 400),
+    ("at in a name", "X@Y: 1\r\n", 400),
+    ("bracket in a name", "X[0]: 1\r\n", 400),
+    ("equals in a name", "X=Y: 1\r\n", 400),
+    ("semicolon in a name", "X;Y: 1\r\n", 400),
+    ("letter above ASCII in a name", "Transfer-Encod\u{131}ng: chunked\r\n", 400),
+    ("second Host", "Host: a\r\n", 400),
+    ("second Host in another case", "hOST: b\r\n", 400),
+    ("length of one", "Content-Length: 1\r\n", 413),
+    ("huge length", "Content-Length: 99999999999999999999999999\r\n", 413),
+    ("two lengths", "Content-Length: 0\r\nContent-Length: 0\r\n", 400),
+    ("list of lengths", "Content-Length: 0, 0\r\n", 400),
+    ("signed length", "Content-Length: +0\r\n", 400),
+    ("negative length", "Content-Length: -0\r\n", 400),
+    ("negative length of one", "Content-Length: -1\r\n", 400),
+    ("hexadecimal length", "Content-Length: 0x0\r\n", 400),
+    ("length of two zeros", "Content-Length: 00\r\n", 400),
+    ("length with a zero before", "Content-Length: 010\r\n", 400),
+    ("empty length", "Content-Length:\r\n", 400),
+    ("length with a blank inside", "Content-Length: 0 0\r\n", 400),
+    ("length with a fraction", "Content-Length: 0.0\r\n", 400),
+    ("quoted length", "Content-Length: \"0\"\r\n", 400),
+    ("length under a folded name", "Content_Length: 5\r\n", 400),
+    ("chunked", "Transfer-Encoding: chunked\r\n", 501),
+    ("chunked in another case", "transfer-ENCODING: Chunked\r\n", 501),
+    ("identity", "Transfer-Encoding: identity\r\n", 501),
+    ("empty transfer coding", "Transfer-Encoding:\r\n", 501),
+    ("odd transfer coding", "Transfer-Encoding: xchunked\r\n", 501),
+    ("transfer coding after a tab", "Transfer-Encoding:\tchunked\r\n", 501),
+    ("two transfer codings", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 501),
+    ("transfer coding under a folded name", "Transfer_Encoding: chunked\r\n", 400),
+    ("length, then transfer coding", "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", 400),
+    ("transfer coding, then length", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", 400),
+    ("expectation", "Expect: 100-continue\r\n", 417),
+    ("unknown expectation", "Expect: 200-maybe\r\n", 417),
+]
+
+private let badHeads: [MalformedHead] = [
+    MalformedHead("no Host", "GET / HTTP/1.1\r\nX: 1\r\n\r\n"),
+    MalformedHead("no headers", "GET / HTTP/1.1\r\n\r\n"),
+    MalformedHead("Host with a comma", "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n"),
+    MalformedHead("Host with a blank", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+    MalformedHead("Host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
+    MalformedHead("Host with user information", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"),
+    MalformedHead("Host with a fragment", "GET / HTTP/1.1\r\nHost: a#b\r\n\r\n"),
+    MalformedHead("Host with a query", "GET / HTTP/1.1\r\nHost: a?b\r\n\r\n"),
+    MalformedHead("Host with a backslash", "GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n"),
+    MalformedHead("Host above ASCII", "GET / HTTP/1.1\r\nHost: \u{E9}\r\n\r\n"),
+    MalformedHead("two Hosts in 1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"),
+    MalformedHead("bare LF in the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n"),
+    MalformedHead("bare LFs everywhere", "GET / HTTP/1.1\nHost: a\n\n"),
+    MalformedHead("bare LF before the request line", "\nGET / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("CR before the request line", "\rGET / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("blank before the request line", " GET / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("bare LF at the end", "GET / HTTP/1.1\r\n\(host)\n"),
+    MalformedHead("CR without LF at the end", "GET / HTTP/1.1\r\n\(host)\rX"),
+    MalformedHead("two blanks after the method", "GET  / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("tab after the method", "GET\t/ HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("two blanks before the version", "GET /  HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("blank after the version", "GET / HTTP/1.1 \r\n\(host)\r\n"),
+    MalformedHead("blank in the target", "GET /a b HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("NUL in the target", "GET /\u{0} HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("CR in the target", "GET /\rX HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("target above ASCII", "GET /\u{E9} HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("relative target", "GET a HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("target of another scheme", "GET ftp://a/ HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("scheme alone", "GET http:// HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("asterisk with GET", "GET * HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("CONNECT", "CONNECT a:443 HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("method with a colon", "GET: / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("empty method", " / HTTP/1.1\r\n\(host)\r\n"),
+    MalformedHead("HTTP/0.9", "GET /\r\n"),
+    MalformedHead("no version", "GET / \r\n\(host)\r\n"),
+    MalformedHead("HTTP/2.0", "GET / HTTP/2.0\r\n\(host)\r\n", 505),
+    MalformedHead("HTTP/1.2", "GET / HTTP/1.2\r\n\(host)\r\n", 505),
+    MalformedHead("HTTP/0.9 named", "GET / HTTP/0.9\r\n\(host)\r\n", 505),
+    MalformedHead("preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    MalformedHead("HTTP/1", "GET / HTTP/1\r\n\(host)\r\n"),
+    MalformedHead("HTTP/1.10", "GET / HTTP/1.10\r\n\(host)\r\n"),
+    MalformedHead("HTTP/11", "GET / HTTP/11.\r\n\(host)\r\n"),
+    MalformedHead("lower case version", "GET / http/1.1\r\n\(host)\r\n"),
+    MalformedHead("another protocol", "GET / HTTQ/1.1\r\n\(host)\r\n"),
+    MalformedHead("FastCGI", "\u{1}\u{1}\u{0}\u{1}\u{0}\u{8}\u{0}\u{0}"),
+    MalformedHead("TLS", "\u{16}\u{3}\u{1}\u{2}\u{0}"),
+    MalformedHead("transfer coding in 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+]
+
+let malformedHeads: [MalformedHead] =
+    badHeads + badLines.map { MalformedHead($0.0, "GET / HTTP/1.1\r\n\(host)\($0.1)\r\n", $0.2) }
+
+/// Heads that must be read, and whether the connection stays open.
+let wellFormedHeads: [(String, Bool)] = [
+    ("GET / HTTP/1.1\r\n\(host)\r\n", true),
+    ("\r\nGET / HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET /a?b=c&d=%zz#x HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET //a/../b;c HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET /\"<>[]\\^`{|}~ HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET http://a/b HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET HTTPS://a HTTP/1.1\r\n\(host)\r\n", true),
+    ("OPTIONS * HTTP/1.1\r\n\(host)\r\n", true),
+    ("OPTIONS / HTTP/1.1\r\n\(host)\r\n", true),
+    ("POST / HTTP/1.1\r\n\(host)Content-Length: 0\r\n\r\n", true),
+    ("POST / HTTP/1.1\r\n\(host)content-length:0\r\n\r\n", true),
+    ("POST / HTTP/1.1\r\n\(host)Content-Length: \t 0 \t \r\n\r\n", true),
+    ("DELETE / HTTP/1.1\r\n\(host)\r\n", true),
+    ("get / HTTP/1.1\r\n\(host)\r\n", true),
+    ("M-SEARCH / HTTP/1.1\r\n\(host)\r\n", true),
+    ("!#$%&'*+-.^_`|~9Az / HTTP/1.1\r\n\(host)\r\n", true),
+    ("GET / HTTP/1.1\r\nHost:\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\nHOST:a:8080\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\nHost: a_b-c.d~e%20!$&'()*+;=\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)X:\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)X: \t \r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)X: a\tb: c\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)X: caf\u{E9}\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)X_Y.z!: 1\r\nX_Y.z!: 2\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)Connection: keep-alive\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)Connection: close\r\n\r\n", false),
+    ("GET / HTTP/1.1\r\n\(host)connection: x , CLOSE,\r\n\r\n", false),
+    ("GET / HTTP/1.1\r\n\(host)Connection: keep-alive\r\nConnection: close\r\n\r\n", false),
+    ("GET / HTTP/1.1\r\n\(host)Connection: closed, not-close\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)Connection:\r\n\r\n", true),
+    ("GET / HTTP/1.1\r\n\(host)TE: trailers\r\nTrailer: X\r\n\r\n", true),
+    ("GET / HTTP/1.0\r\n\r\n", false),
+    ("GET / HTTP/1.0\r\n\(host)\r\n", false),
+    ("GET / HTTP/1.0\r\n\(host)Connection: Keep-Alive\r\n\r\n", true),
+    ("GET / HTTP/1.0\r\n\(host)Connection: keep-alive, close\r\n\r\n", false),
+]

@@ -1,0 +1,46 @@
+import Octets
+import PolicyTables
+import Testing
+
+@Suite struct LayoutTests {
+    /// The example in the description of the layout, byte by byte.
+    @Test func exampleOfTheDescription() throws {
+        var expected: [UInt8] = Array("SCHT".utf8)
+        expected.append(littleEndian16: 1)
+        expected.append(littleEndian16: 0)
+        for word: UInt32 in [146, 0, 32, 114, 2, 1] { expected.append(littleEndian32: word) }
+        // The rule of service 0, route 0.
+        for word: UInt32 in [0, 0] { expected.append(littleEndian32: word) }
+        expected.append(littleEndian64: 0x8000_0000_0000_0000)
+        expected += [0, 3]
+        for half: UInt16 in [6, 1, 0, 0, 0, 3] { expected.append(littleEndian16: half) }
+        expected += Array("GETGET /a".utf8)
+        // The terminal.
+        expected.append(littleEndian32: 1)
+        expected += Array("GET\0\0\0\0\0".utf8)
+        for word: UInt32 in [32, 1] { expected.append(littleEndian32: word) }
+        // The node of `a`, its text, and the root with it.
+        for word: UInt32 in [0, 0, 0, 71, 0] { expected.append(littleEndian32: word) }
+        expected.append(littleEndian16: 1)
+        expected += Array("a".utf8)
+        for word: UInt32 in [1, 0, 0, 0, 0, 0x5E02_C8CA, 91, 111] { expected.append(littleEndian32: word) }
+        let bytes = try table([route("GET /a", .scopes(all: [3], any: []))])
+        #expect(bytes == expected)
+    }
+
+    /// Tables are read at any address.
+    @Test func everyAlignment() throws {
+        let bytes = try table(MatchTests.routes)
+        for shift in 0..<9 {
+            let moved = [UInt8](repeating: 0xFF, count: shift) + bytes
+            let host = HostTable(moved.span.extracting(shift...))
+            let path = Array("/users/me/orders".utf8)
+            let method = Array("GET".utf8)
+            guard case .matched(let rule) = host.match(method: method.span, path: path.span, port: 1) else {
+                Issue.record("shift \(shift)")
+                return
+            }
+            #expect(rule.routeIndex == 9)
+        }
+    }
+}
