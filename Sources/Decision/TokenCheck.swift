@@ -55,6 +55,8 @@ extension DecisionState {
         let leeway = issuer.settings.leewaySeconds
         if now >= token.expiresAt &+ leeway { return .refused(.expired) }
         if now < token.notBefore &- leeway { return .refused(.notYetValid) }
+        // A clock that was set back makes the cache no kinder than a verification.
+        if now < token.issuedAt &- TokenLimits.issuedAheadSecondsMax { return .refused(.notYetValid) }
         return .token(token)
     }
 }

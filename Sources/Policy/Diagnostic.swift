@@ -120,7 +120,7 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
 final class DiagnosticSink {
     /// Shown at most; beyond it a person mends the first ones and asks again.
     static let shownMax = 100
-    /// Kept of each severity before sorting: checks over the whole policy come after the walk in source order.
+    /// Kept of each severity before sorting: checks over the whole policy come after the walk through it.
     private static let keptMax = 2 * DiagnosticSink.shownMax
 
     let file: String

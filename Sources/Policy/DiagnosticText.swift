@@ -21,11 +21,12 @@ private func append(_ diagnostic: Diagnostic, _ lines: LineIndex, to result: ino
     appendExcerpt(lines.line(diagnostic.line), column: diagnostic.column, to: &result)
     result += "  mend: \(diagnostic.mend)\n"
     for note in diagnostic.notes {
-        result += "  note: \(diagnostic.file):\(note.position.line):\(note.position.column): \(note.message)\n"
+        result +=
+            "  note: \(diagnostic.file):\(note.position.line):\(note.position.column): \(note.message)\n"
     }
 }
 
-/// Characters of a source line that are shown, the marked one among them: a policy may be one line of megabytes.
+/// Characters of a source line that are shown, the marked one among them: a line may have megabytes.
 private let excerptCharactersMax = 120
 /// Looked through for the marked character; a mark further on is shown without its line.
 private let searchedBytesMax = 65_536
@@ -41,7 +42,7 @@ private func appendExcerpt(_ line: ArraySlice<UInt8>, column: Int, to result: in
     var mark = first > 0 ? " " : ""
     for index in first..<last {
         let scalar = scalars[index]
-        // A tab stays one wherever the mark must stand below it; other invisible characters show as one place.
+        // A tab stays one, so that the mark stands below its place; other invisible characters show as one.
         shown.unicodeScalars.append(isVisible(scalar) || scalar == "\t" ? scalar : "\u{FFFD}")
         if index < column - 1 { mark += scalar == "\t" ? "\t" : " " }
     }

@@ -46,14 +46,17 @@ public struct EffectiveTable: Sendable {
 public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
     let accepted = acceptedScopes(model)
     func requirements(_ scopes: [UInt16]) -> [EffectiveTable.Requirement] {
-        scopes.map { EffectiveTable.Requirement(scope: model.scopes[Int($0)].name, accepted: accepted[Int($0)]) }
+        scopes.map {
+            EffectiveTable.Requirement(scope: model.scopes[Int($0)].name, accepted: accepted[Int($0)])
+        }
     }
     var rows: [EffectiveTable.Row] = []
     for service in model.services {
         for route in service.routes {
             var row = EffectiveTable.Row(
                 service: service.name, host: "", ports: route.ports.isEmpty ? service.ports : route.ports,
-                method: route.method, path: PathTemplate.text(route.segments), ground: .public, all: [], any: [],
+                method: route.method, path: PathTemplate.text(route.segments), ground: .public, all: [],
+                any: [],
                 bindings: bindings(route), observeUntil: route.observeUntil, label: route.label)
             switch route.ground {
             case .public: row.ground = .public

@@ -6,7 +6,7 @@ protocol MappingKey: RawRepresentable, CaseIterable where RawValue == Int {
     static var owner: String { get }
 }
 
-/// Where the keys of one mapping and their values stand in the tree. No allocation: there is one for each route.
+/// Where the keys of one mapping and their values stand in the tree. Allocates nothing: each route has one.
 struct Fields<Key: MappingKey> {
     static var keysMax: Int { 16 }
 
@@ -42,7 +42,8 @@ struct Fields<Key: MappingKey> {
 /// a policy that names one expects it to restrict something.
 let keysNotEnforced: Set<String> = [
     "acr", "audit", "certificate", "certificates", "clients", "environments", "forward_token", "grants",
-    "include", "introspection", "kind", "max_age", "max_stale", "on_excess", "proof", "relax", "required_claims",
+    "include", "introspection", "kind", "max_age", "max_stale", "on_excess", "proof", "relax",
+    "required_claims",
     "revocation", "roles", "step_up",
 ]
 

@@ -43,11 +43,11 @@ struct SharedHosts {
 
 /// Which route holds which port, for one method and path.
 struct PortTable {
-    private var onAnyPort: PolicyReader.RouteShape?
-    private var byPort: [UInt16: PolicyReader.RouteShape] = [:]
+    private var onAnyPort: ModelReader.RouteShape?
+    private var byPort: [UInt16: ModelReader.RouteShape] = [:]
 
     /// A route that is open on one of `ports`; no ports means all of them.
-    func conflict(_ ports: [UInt16]) -> PolicyReader.RouteShape? {
+    func conflict(_ ports: [UInt16]) -> ModelReader.RouteShape? {
         if let onAnyPort { return onAnyPort }
         if ports.isEmpty { return byPort.min { $0.key < $1.key }?.value }
         for port in ports {
@@ -56,7 +56,7 @@ struct PortTable {
         return nil
     }
 
-    mutating func add(_ route: PolicyReader.RouteShape, _ ports: [UInt16]) {
+    mutating func add(_ route: ModelReader.RouteShape, _ ports: [UInt16]) {
         if ports.isEmpty { onAnyPort = onAnyPort ?? route }
         for port in ports where byPort[port] == nil { byPort[port] = route }
     }

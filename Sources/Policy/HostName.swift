@@ -12,10 +12,14 @@ enum HostName {
         let host = try unwrapped(text)
         if host.first == 0x5B { return try checkAddress6(host) }
         guard host.allSatisfy({ $0 < 0x80 }) else {
-            throw problem("\(quoted(host)) has letters that DNS does not carry", mend: "write its ASCII form, which starts with `xn--`")
+            throw problem(
+                "\(quoted(host)) has letters that DNS does not carry",
+                mend: "write its ASCII form, which starts with `xn--`")
         }
         if host.contains(where: { $0 >= 0x41 && $0 <= 0x5A }) {
-            throw problem("\(quoted(host)) has upper-case letters; hosts are compared in lower case", mend: mend(host.map(lowercased)[...]))
+            throw problem(
+                "\(quoted(host)) has upper-case letters; hosts are compared in lower case",
+                mend: mend(host.map(lowercased)[...]))
         }
         if host.last == 0x2E {
             throw problem("\(quoted(host)) ends with a dot", mend: mend(host.dropLast()))
@@ -29,14 +33,17 @@ enum HostName {
                 mend: "write `*.` once at the front, for exactly one label, or list the hosts")
         }
         guard host.count <= bytesMax else {
-            throw problem("a host of \(host.count) bytes; names have at most \(bytesMax)", mend: "write a shorter name")
+            throw problem(
+                "a host of \(host.count) bytes; names have at most \(bytesMax)", mend: "write a shorter name")
         }
         try checkLabels(name, of: host)
     }
 
     /// The host without what belongs to a URL; throws when there is any of it.
     private static func unwrapped(_ text: ArraySlice<UInt8>) throws(TextProblem) -> ArraySlice<UInt8> {
-        guard !text.isEmpty else { throw problem("an empty host", mend: "write a name, as in `api.example.com`") }
+        guard !text.isEmpty else {
+            throw problem("an empty host", mend: "write a name, as in `api.example.com`")
+        }
         var host = text
         for scheme in ["https://", "http://"] where host.starts(with: Array(scheme.utf8)) {
             host = host.dropFirst(scheme.utf8.count)
@@ -44,19 +51,25 @@ enum HostName {
             throw problem("\(quoted(text)) is a URL, a host is wanted", mend: mend(withoutPort(host)))
         }
         if let slash = host.firstIndex(of: 0x2F) {
-            throw problem("\(quoted(text)) has a path, a host is wanted", mend: mend(host[..<slash]) + ", and the path as `base_path`")
+            throw problem(
+                "\(quoted(text)) has a path, a host is wanted",
+                mend: mend(host[..<slash]) + ", and the path as `base_path`")
         }
         if let at = host.lastIndex(of: 0x40) {
-            throw problem("\(quoted(text)) has user information, a host is wanted", mend: mend(host[(at + 1)...]))
+            throw problem(
+                "\(quoted(text)) has user information, a host is wanted", mend: mend(host[(at + 1)...]))
         }
         let bare = withoutPort(host)
         if bare.count < host.count {
             let port = host.dropFirst(bare.count + 1)
-            let portMend = decimal(port) == nil ? "" : ", and `ports: [\(String(decoding: port, as: UTF8.self))]`"
+            let portMend =
+                decimal(port) == nil ? "" : ", and `ports: [\(String(decoding: port, as: UTF8.self))]`"
             throw problem("\(quoted(text)) has a port, a host is wanted", mend: mend(bare) + portMend)
         }
         if host.first != 0x5B, isAddress6(host) {
-            throw problem("the IPv6 address \(quoted(text)) has no brackets", mend: "write `\"[\(canonical6(host) ?? "")]\"`")
+            throw problem(
+                "the IPv6 address \(quoted(text)) has no brackets",
+                mend: "write `\"[\(canonical6(host) ?? "")]\"`")
         }
         return host
     }
@@ -80,22 +93,28 @@ enum HostName {
                 TextProblem(code: .badHost, offset: offset, message: message, mend: mend)
             }
             if label.isEmpty {
-                throw fault("an empty label in \(quoted(host))", "write one dot between labels and none at the front")
+                throw fault(
+                    "an empty label in \(quoted(host))", "write one dot between labels and none at the front")
             }
             if label.count > labelBytesMax {
-                throw fault("a label of \(label.count) bytes in \(quoted(host)); DNS has at most \(labelBytesMax)", "write a shorter label")
+                throw fault(
+                    "a label of \(label.count) bytes in \(quoted(host)); DNS has at most \(labelBytesMax)",
+                    "write a shorter label")
             }
             if label.first == 0x2D || label.last == 0x2D {
                 throw fault("a label of \(quoted(host)) starts or ends with `-`", "remove the `-`")
             }
             if let wrong = label.first(where: { !isLabelCharacter($0) }) {
                 let sign = printable(String(decoding: [wrong], as: UTF8.self), charactersMax: 1)
-                throw fault("`\(sign)` in \(quoted(host)) is no part of a host", "use letters, digits, `-` and `.`")
+                throw fault(
+                    "`\(sign)` in \(quoted(host)) is no part of a host", "use letters, digits, `-` and `.`")
             }
         }
         // A name whose last label is a number is read as an IPv4 address by URL parsers, in many spellings.
         if let last = labels.last, last.allSatisfy(isDigit), !isAddress4(host) {
-            throw problem("\(quoted(host)) is neither a name nor an IPv4 address", mend: "write an address as four numbers from 0 to 255, as in `192.0.2.1`")
+            throw problem(
+                "\(quoted(host)) is neither a name nor an IPv4 address",
+                mend: "write an address as four numbers from 0 to 255, as in `192.0.2.1`")
         }
     }
 
@@ -111,10 +130,14 @@ enum HostName {
     private static func checkAddress6(_ host: ArraySlice<UInt8>) throws(TextProblem) {
         let inner = host.last == 0x5D ? host.dropFirst().dropLast() : host.dropFirst()
         guard host.last == 0x5D, let canonical = canonical6(inner) else {
-            throw problem("\(quoted(host)) is no IPv6 address", mend: "write it as in `\"[2001:db8::1]\"`, without a zone")
+            throw problem(
+                "\(quoted(host)) is no IPv6 address",
+                mend: "write it as in `\"[2001:db8::1]\"`, without a zone")
         }
         guard Array(canonical.utf8)[...] == inner else {
-            throw problem("\(quoted(host)) is not the canonical spelling (RFC 5952)", mend: "write `\"[\(canonical)]\"`")
+            throw problem(
+                "\(quoted(host)) is not the canonical spelling (RFC 5952)", mend: "write `\"[\(canonical)]\"`"
+            )
         }
     }
 

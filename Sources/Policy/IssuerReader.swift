@@ -2,12 +2,14 @@ internal import PolicyTables
 internal import Signatures
 
 /// Reading `issuers`.
-extension PolicyReader {
+extension ModelReader {
     /// Indices are 16 bits.
     static let issuersMax = 65_535
     static let leewaySecondsMax = 300
-    /// What a policy that lists no algorithms accepts: current, asymmetric, at least 128 bits but RS256, which
-    /// every issuer knows.
+    /// Each of them is compared with a token's.
+    static let audiencesMax = 1_000
+    /// What a policy that lists no algorithms accepts: current ones of each kind, and RS256, which every
+    /// issuer knows.
     static let algorithmsByDefault: [SignatureAlgorithm] = [.es256, .rs256, .ps256, .ed25519]
 
     func readIssuers(_ node: Int) {
@@ -17,9 +19,9 @@ extension PolicyReader {
             return
         }
         for member in members {
-            guard model.issuers.count < PolicyReader.issuersMax else {
+            guard model.issuers.count < ModelReader.issuersMax else {
                 sink.error(
-                    .limitExceeded, at: position(member), "more than \(PolicyReader.issuersMax) issuers",
+                    .limitExceeded, at: position(member), "more than \(ModelReader.issuersMax) issuers",
                     mend: "split the policy for separate daemons")
                 return
             }
@@ -86,6 +88,12 @@ extension PolicyReader {
             return []
         }
         guard let members = listOrOne(node, "`audience`", example: example) else { return [] }
+        guard members.count <= ModelReader.audiencesMax else {
+            sink.error(
+                .limitExceeded, at: position(node), "more than \(ModelReader.audiencesMax) audiences",
+                mend: "list those that a token may name here")
+            return []
+        }
         var seen: [String: Int] = [:]
         var result: [String] = []
         for member in members {
@@ -126,7 +134,9 @@ extension PolicyReader {
 
     private func readSource(_ keys: Fields<KeySourceKey>) -> IssuerModel.KeySource? {
         if let node = keys[.jwksURI] {
-            guard let text = text(node, "`jwks_uri`", example: "https://id.example.com/jwks") else { return nil }
+            guard let text = text(node, "`jwks_uri`", example: "https://id.example.com/jwks") else {
+                return nil
+            }
             do {
                 try WebAddress.check(tree.bytes(node), allowsQuery: true)
                 return .uri(text)
@@ -158,7 +168,7 @@ extension PolicyReader {
     }
 
     private func readAlgorithms(_ fields: Fields<IssuerKey>) -> [SignatureAlgorithm] {
-        guard let node = fields[.algorithms] else { return PolicyReader.algorithmsByDefault }
+        guard let node = fields[.algorithms] else { return ModelReader.algorithmsByDefault }
         guard let members = list(node, "`algorithms`", example: "[ES256, RS256]") else { return [] }
         var seen: [SignatureAlgorithm: Int] = [:]
         var result: [SignatureAlgorithm] = []
@@ -224,11 +234,12 @@ extension PolicyReader {
     /// The name of a claim: one line of text.
     func claimName(_ node: Int, _ what: String, example: String) -> String? {
         guard let text = text(node, what, example: example) else { return nil }
-        guard text.utf8.count <= PolicyReader.claimBytesMax, !text.unicodeScalars.contains(where: { !isVisible($0) })
+        guard text.utf8.count <= ModelReader.claimBytesMax,
+            !text.unicodeScalars.contains(where: { !isVisible($0) })
         else {
             sink.error(
                 .badName, at: position(node), "\(quoted(text)) is no name of a claim",
-                mend: "write the claim's name in one line of at most \(PolicyReader.claimBytesMax) bytes")
+                mend: "write the claim's name in one line of at most \(ModelReader.claimBytesMax) bytes")
             return nil
         }
         return text
@@ -240,7 +251,7 @@ extension PolicyReader {
         guard let node = fields[.leeway], text(node, "`leeway`", example: "30s") != nil else { return 0 }
         do {
             let seconds = try readDuration(
-                tree.bytes(node), secondsMax: PolicyReader.leewaySecondsMax, example: "30s")
+                tree.bytes(node), secondsMax: ModelReader.leewaySecondsMax, example: "30s")
             return UInt16(clamping: seconds)
         } catch {
             report(error, in: node)

@@ -19,7 +19,8 @@ enum PathTemplate {
         }
         guard path.count <= bytesMax else {
             throw TextProblem(
-                code: .limitExceeded, offset: 0, message: "a path of \(path.count) bytes; \(bytesMax) are the most",
+                code: .limitExceeded, offset: 0,
+                message: "a path of \(path.count) bytes; \(bytesMax) are the most",
                 mend: "end it earlier, with `**` if everything below belongs to it")
         }
         var segments: [RouteModel.Segment] = []
@@ -60,18 +61,22 @@ enum PathTemplate {
         }
         guard let first = segment.first else {
             guard isLast else {
-                throw problem("an empty segment (`//`) in the path", mend: "write one `/`; requests with `//` are refused")
+                throw problem(
+                    "an empty segment (`//`) in the path",
+                    mend: "write one `/`; requests with `//` are refused")
             }
             return .literal("")
         }
         if segment.equals("**") {
             guard isLast else {
-                throw problem("`**` before the end of the path", mend: "use `{name}` for one segment; `**` stands last")
+                throw problem(
+                    "`**` before the end of the path", mend: "use `{name}` for one segment; `**` stands last")
             }
             return .rest
         }
         if segment.equals("*") {
-            throw problem("`*` is no segment", mend: "write `{name}` for one segment or `**` for all that remain")
+            throw problem(
+                "`*` is no segment", mend: "write `{name}` for one segment or `**` for all that remain")
         }
         if first == colon {
             let name = plain(segment.dropFirst())
@@ -92,7 +97,9 @@ enum PathTemplate {
         guard !name.isEmpty, name.count <= 64, name.allSatisfy(isNameCharacter) else {
             throw TextProblem(
                 code: .badPath, offset: offset, message: "\(quoted(segment)) is no parameter",
-                mend: "write `{name}` with 1 to 64 letters, digits, `_`, `-` or `.`; `**` stands for all that remain")
+                mend:
+                    "write `{name}` with 1 to 64 letters, digits, `_`, `-` or `.`; `**` is all that remain"
+            )
         }
         return String(decoding: name, as: UTF8.self)
     }
@@ -147,7 +154,25 @@ enum PathTemplate {
                 message: "\(quoted(text.prefix(3))) in the path: requests with it are refused as ambiguous",
                 mend: "remove it; `/`, `\\`, `%` and controls cannot be part of a segment")
         }
+        if let sign = signThatIsNeverEscaped(value) {
+            throw TextProblem(
+                code: .badPath, offset: offset,
+                message: "\(quoted(text.prefix(3))) in the path: a template cannot tell it from `\(sign)`",
+                mend: value == semicolon
+                    ? "remove it; requests with `;` are refused"
+                    : "write `\(sign)`; a request that escapes it is another path and is not matched")
+        }
         return value
+    }
+
+    /// Signs that stand for themselves in a request's canonical path, where an escaped one stays escaped: the
+    /// decoded template always means the sign. `%2A` and `%3A` are how a template writes a literal `*` and a
+    /// leading `:`.
+    private static func signThatIsNeverEscaped(_ value: UInt8) -> String? {
+        switch value {
+        case 0x21, 0x24, 0x26...0x29, 0x2B, 0x2C, 0x3B, 0x3D, 0x40: String(decoding: [value], as: UTF8.self)
+        default: nil
+        }
     }
 
     /// A dot segment, also one with a path parameter behind it.
@@ -162,7 +187,8 @@ enum PathTemplate {
         case openBrace, closeBrace:
             ("`{` or `}` within a segment", "make the parameter the whole segment, as in `/{name}`")
         case 0x2A: ("`*` within a segment", "write `{name}` for any one segment, or `%2A` for the character")
-        case semicolon: ("`;` in the path: requests with it are refused as ambiguous", "remove the path parameter")
+        case semicolon:
+            ("`;` in the path: requests with it are refused as ambiguous", "remove the path parameter")
         case backslash: ("`\\` in the path: requests with it are refused as ambiguous", "write `/`")
         case 0x3F: ("a query in the path", "remove it; routes match on the path alone")
         case 0x23: ("a fragment in the path", "remove it; requests never carry one")

@@ -20,8 +20,9 @@ public struct PolicySource: Sendable {
 
 /// Reads a policy: bytes to YAML to a checked model, with everything that is wrong at once.
 ///
-/// Never traps and never throws: a source that is not even YAML gives the one diagnostic that says so. Time and
-/// memory grow with the size of the source, whatever it holds; nothing in it is expanded (aliases are refused).
+/// Never traps and never throws: a source that is not even YAML gives the one diagnostic that says so. Time
+/// and memory grow with the size of the source, whatever it holds; nothing in it is expanded (aliases are
+/// refused).
 /// - Parameters:
 ///   - source: UTF-8, at most 512 MiB.
 ///   - file: how messages name the source.
@@ -34,14 +35,15 @@ public func loadPolicy(source: [UInt8], file: String, folder: String? = nil, now
     guard check.run(source), let tree = YAMLReader(sink: sink).read(source, lines: lines) else {
         return result(sink, nil)
     }
-    let reader = PolicyReader(tree: tree, sink: sink, lines: lines, now: now, folder: folder)
+    let reader = ModelReader(tree: tree, sink: sink, lines: lines, now: now, folder: folder)
     reader.readPolicy()
     return result(sink, reader)
 }
 
-private func result(_ sink: DiagnosticSink, _ reader: PolicyReader?) -> PolicySource {
+private func result(_ sink: DiagnosticSink, _ reader: ModelReader?) -> PolicySource {
     PolicySource(
-        model: sink.errorCount == 0 ? reader?.model : nil, tests: reader?.tests ?? [], diagnostics: sink.shown,
+        model: sink.errorCount == 0 ? reader?.model : nil, tests: reader?.tests ?? [],
+        diagnostics: sink.shown,
         omittedCount: sink.omittedCount, errorCount: sink.errorCount, warningCount: sink.warningCount,
         routePositions: reader?.routePositions ?? [])
 }

@@ -40,6 +40,12 @@ func isVisible(_ scalar: Unicode.Scalar) -> Bool {
     }
 }
 
+/// `U+202E`: a character that cannot be shown as itself.
+func codePointName(_ value: UInt32) -> String {
+    let digits = String(value, radix: 16, uppercase: true)
+    return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+}
+
 /// `a, b and c`, each in backticks; the first few when there are many.
 func quotedList(_ names: [String], joint: String = "and", namesMax: Int = 8) -> String {
     var shown = names.prefix(namesMax).map { quoted($0) }

@@ -6,7 +6,7 @@ internal import PolicyTables
 /// literals cannot both match, and `**` takes at least one segment, so neither can be the other's beginning.
 /// Literal before parameter before `**` there names one winner. Hence two routes can only tie when their
 /// templates have the same shape, and the search for ambiguity is the search for equal shapes.
-extension PolicyReader {
+extension ModelReader {
     func checkRoutes() {
         let clusters = HostClusters(model.services)
         let routes = routesByShape(clusters)
@@ -31,7 +31,8 @@ extension PolicyReader {
             for (route, template) in one.routes.enumerated() {
                 result.append(
                     RouteShape(
-                        cluster: Int32(clamping: clusters.cluster[service]), service: Int32(clamping: service),
+                        cluster: Int32(clamping: clusters.cluster[service]),
+                        service: Int32(clamping: service),
                         route: Int32(clamping: route), pathHash: hash(of: template.segments),
                         methodHash: template.method.hashValue))
             }
@@ -68,7 +69,8 @@ extension PolicyReader {
         for (one, other) in zip(left, right) {
             switch (one, other) {
             // Bytes, not characters: Unicode knows different bytes as the same text.
-            case (.literal(let one), .literal(let other)): if !one.utf8.elementsEqual(other.utf8) { return false }
+            case (.literal(let one), .literal(let other)):
+                if !one.utf8.elementsEqual(other.utf8) { return false }
             case (.parameter, .parameter), (.rest, .rest): continue
             default: return false
             }
@@ -92,7 +94,8 @@ extension PolicyReader {
         while start < routes.count {
             var end = start + 1
             while end < routes.count, routes[end].cluster == routes[start].cluster,
-                routes[end].pathHash == routes[start].pathHash, routes[end].methodHash == routes[start].methodHash
+                routes[end].pathHash == routes[start].pathHash,
+                routes[end].methodHash == routes[start].methodHash
             {
                 end += 1
             }
@@ -111,15 +114,19 @@ extension PolicyReader {
                 return one.method == other.method && isSameShape(one.segments, other.segments)
             }
             let services = Set(same.map(\.service))
-            if services.count <= PolicyReader.comparedServicesMax {
+            if services.count <= ModelReader.comparedServicesMax {
                 checkByService(same, &hosts)
             } else {
                 checkByHost(same)
             }
             if same.count == remaining.count { return }
-            let places = Set(same.map { UInt64(UInt32(bitPattern: $0.service)) << 32 | UInt64(UInt32(bitPattern: $0.route)) })
+            let places = Set(
+                same.map {
+                    UInt64(UInt32(bitPattern: $0.service)) << 32 | UInt64(UInt32(bitPattern: $0.route))
+                })
             remaining.removeAll {
-                places.contains(UInt64(UInt32(bitPattern: $0.service)) << 32 | UInt64(UInt32(bitPattern: $0.route)))
+                places.contains(
+                    UInt64(UInt32(bitPattern: $0.service)) << 32 | UInt64(UInt32(bitPattern: $0.route)))
             }
         }
     }
@@ -180,7 +187,9 @@ extension PolicyReader {
             .duplicateRoute, at: place(route),
             "\(quoted(label)) on \(quoted(host)) is already the route in line \(first.line)\(elsewhere)",
             mend: "keep one of the two; names of parameters do not tell routes apart",
-            notes: [Diagnostic.Note(position: first, message: "\(quoted(template(earlier).label)) stands here")])
+            notes: [
+                Diagnostic.Note(position: first, message: "\(quoted(template(earlier).label)) stands here")
+            ])
     }
 
     // MARK: Preflights that answer nothing
@@ -204,7 +213,7 @@ extension PolicyReader {
             for other in others[preflight.cluster] ?? [] {
                 steps += 1
                 // Beyond the budget the rule is not checked: it warns of a slip, it guards nothing.
-                guard steps <= PolicyReader.preflightStepsMax else { return }
+                guard steps <= ModelReader.preflightStepsMax else { return }
                 if canMatchSame(path, template(other).segments) {
                     isReachable = true
                     break
@@ -213,7 +222,7 @@ extension PolicyReader {
             if isReachable { continue }
             sink.error(
                 .unreachableRoute, at: place(preflight),
-                "the preflight \(quoted(template(preflight).label)) can never be answered: no other route has its path",
+                "\(quoted(template(preflight).label)) can never be answered: no other route has its path",
                 mend: "list the routes that browsers may call there, or remove it")
         }
     }
@@ -250,7 +259,8 @@ extension PolicyReader {
                 for scope in any { isRequired[Int(scope)] = true }
             }
         }
-        for (index, scope) in model.scopes.enumerated() where !scope.closure.contains(where: { isRequired[Int($0)] }) {
+        for (index, scope) in model.scopes.enumerated()
+        where !scope.closure.contains(where: { isRequired[Int($0)] }) {
             sink.warning(
                 .unusedScope, at: scopePositions[index],
                 "no route requires the scope \(quoted(scope.name)) or one that it implies",

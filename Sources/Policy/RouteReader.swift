@@ -1,7 +1,7 @@
 internal import PolicyTables
 
 /// Reading the routes of one service.
-extension PolicyReader {
+extension ModelReader {
     static let methodBytesMax = 32
     static let methodsMax = 32
 
@@ -77,7 +77,8 @@ extension PolicyReader {
         }
         let bytes = tree.bytes(node)
         guard let (methodText, path) = splitMatch(bytes) else {
-            let example = bytes.first == 0x2F ? "GET " + printable(string(bytes), charactersMax: 80) : "GET /orders"
+            let example =
+                bytes.first == 0x2F ? "GET " + printable(string(bytes), charactersMax: 80) : "GET /orders"
             sink.error(
                 .badMethod, at: position(node), "\(described(node)) is no method and path",
                 mend: "write method and path, as in `\(example)`")
@@ -90,7 +91,8 @@ extension PolicyReader {
             guard all.count <= PathTemplate.segmentsMax else {
                 throw TextProblem(
                     code: .limitExceeded, offset: 0,
-                    message: "a path of \(all.count) segments with its base path; \(PathTemplate.segmentsMax) are the most",
+                    message:
+                        "\(all.count) segments with the base path; \(PathTemplate.segmentsMax) are the most",
                     mend: "end it earlier, with `**` if everything below belongs to it")
             }
             guard let methods else { return nil }
@@ -128,15 +130,16 @@ extension PolicyReader {
             guard !result.contains(method) else {
                 report(
                     TextProblem(
-                        code: .duplicateValue, offset: offset, message: "the method \(quoted(method)) is listed twice",
+                        code: .duplicateValue, offset: offset,
+                        message: "the method \(quoted(method)) is listed twice",
                         mend: "remove one of the two"), in: node)
                 return nil
             }
-            guard result.count < PolicyReader.methodsMax else {
+            guard result.count < ModelReader.methodsMax else {
                 report(
                     TextProblem(
                         code: .limitExceeded, offset: offset,
-                        message: "more than \(PolicyReader.methodsMax) methods in one route",
+                        message: "more than \(ModelReader.methodsMax) methods in one route",
                         mend: "write several routes"), in: node)
                 return nil
             }
@@ -147,7 +150,7 @@ extension PolicyReader {
 
     /// The common case at little cost: one method of capital letters.
     private func plainMethod(_ text: ArraySlice<UInt8>) -> String? {
-        guard !text.isEmpty, text.count <= PolicyReader.methodBytesMax,
+        guard !text.isEmpty, text.count <= ModelReader.methodBytesMax,
             text.allSatisfy({ $0 >= 0x41 && $0 <= 0x5A })
         else { return nil }
         return string(text)
@@ -160,7 +163,7 @@ extension PolicyReader {
         if method.contains(0x2A) {
             return ("`*` is no method", "list the methods, as in `GET,POST`; what is not listed is denied")
         }
-        guard method.count <= PolicyReader.methodBytesMax, method.allSatisfy(isTokenCharacter) else {
+        guard method.count <= ModelReader.methodBytesMax, method.allSatisfy(isTokenCharacter) else {
             return (
                 "\(quoted(method)) is no method (RFC 9110 §9.1)",
                 "write methods as in `GET,POST`, then a space, then the path"
@@ -264,7 +267,8 @@ extension PolicyReader {
                 mend: "write a list, as in `[orders:read, orders:write]`")
         } else {
             sink.error(
-                .unknownScope, at: position(node), "unknown scope \(quoted(name))", mend: mendUnknownScope(name))
+                .unknownScope, at: position(node), "unknown scope \(quoted(name))",
+                mend: mendUnknownScope(name))
         }
         return nil
     }
@@ -295,7 +299,8 @@ extension PolicyReader {
         }
         guard tree.after(node) > node + 1 else {
             sink.error(
-                .emptyValue, at: position(node), "`where` binds nothing", mend: "write it as in `{ user: sub }`, or remove it")
+                .emptyValue, at: position(node), "`where` binds nothing",
+                mend: "write it as in `{ user: sub }`, or remove it")
             return []
         }
         if ground == .public || ground == .preflight {
@@ -322,7 +327,9 @@ extension PolicyReader {
         let names = segments.compactMap { segment in
             if case .parameter(let name) = segment { name } else { nil }
         }
-        let otherwise = names.isEmpty ? "add `{\(printable(name, charactersMax: 64))}` to the path, or remove the `where`"
+        let otherwise =
+            names.isEmpty
+            ? "add `{\(printable(name, charactersMax: 64))}` to the path, or remove the `where`"
             : "the path has \(quotedList(names))"
         return didYouMean(name, among: names, otherwise: otherwise)
     }

@@ -81,7 +81,7 @@ struct ScopeGraph {
         return nil
     }
 
-    /// For each scope everything that holding it grants, itself included, ascending; nil when that is too much.
+    /// For each scope everything that holding it grants, itself included, ascending; nil when it is too much.
     /// There must be no cycle.
     func closures() -> [[UInt16]]? {
         var result = [[UInt16]](repeating: [], count: names.count)

@@ -1,7 +1,7 @@
 internal import PolicyTables
 
 /// Reading `scopes` and expanding what they imply.
-extension PolicyReader {
+extension ModelReader {
     /// Indices are 16 bits.
     static let scopesMax = 65_535
     static let scopeBytesMax = 255
@@ -9,17 +9,18 @@ extension PolicyReader {
     func readScopes(_ node: Int) {
         guard tree.kind(node) == .mapping else {
             wrongType(
-                node, "`scopes` is a mapping of names to what they mean", "write them as in `orders:read: {}`")
+                node, "`scopes` is a mapping of names to what they mean", "write them as in `orders:read: {}`"
+            )
             return
         }
         var impliesNodes: [Int?] = []
         var isOverLimit = false
         forEachEntry(node) { key, value, name in
             guard checkScopeName(name, key) else { return }
-            guard model.scopes.count < PolicyReader.scopesMax else {
+            guard model.scopes.count < ModelReader.scopesMax else {
                 if !isOverLimit {
                     sink.error(
-                        .limitExceeded, at: position(key), "more than \(PolicyReader.scopesMax) scopes",
+                        .limitExceeded, at: position(key), "more than \(ModelReader.scopesMax) scopes",
                         mend: "split the policy for separate daemons")
                 }
                 isOverLimit = true
@@ -36,11 +37,12 @@ extension PolicyReader {
 
     private func checkScopeName(_ name: String, _ node: Int) -> Bool {
         let bytes = tree.bytes(node)
-        guard !bytes.isEmpty, bytes.count <= PolicyReader.scopeBytesMax, bytes.allSatisfy(isScopeCharacter) else {
+        guard !bytes.isEmpty, bytes.count <= ModelReader.scopeBytesMax, bytes.allSatisfy(isScopeCharacter)
+        else {
             sink.error(
                 .badName, at: position(node), "\(quoted(name)) is no scope (RFC 6749 §3.3)",
                 mend:
-                    "use 1 to \(PolicyReader.scopeBytesMax) printable ASCII characters without space, `\"` and `\\`"
+                    "use 1 to \(ModelReader.scopeBytesMax) printable ASCII signs but space, `\"` and `\\`"
             )
             return false
         }
@@ -68,7 +70,9 @@ extension PolicyReader {
     private func expand(_ impliesNodes: [Int?]) {
         var graph = ScopeGraph(names: model.scopes.map(\.name))
         for (scope, node) in impliesNodes.enumerated() {
-            guard let node, let members = listOrOne(node, "`implies`", example: "[orders:read]") else { continue }
+            guard let node, let members = listOrOne(node, "`implies`", example: "[orders:read]") else {
+                continue
+            }
             var seen: [String: Int] = [:]
             for member in members {
                 guard let name = text(member, "an implied scope", example: "orders:read") else { continue }
@@ -116,7 +120,8 @@ extension PolicyReader {
             return
         }
         let prefix = String(name.dropLast())
-        guard name.hasSuffix("*"), !prefix.utf8.contains(0x2A), prefix.isEmpty || ":./".contains(prefix.suffix(1))
+        guard name.hasSuffix("*"), !prefix.utf8.contains(0x2A),
+            prefix.isEmpty || ":./".contains(prefix.suffix(1))
         else {
             sink.error(
                 .badWildcard, at: position(node), "the wildcard \(quoted(name)) is not understood",
@@ -125,7 +130,8 @@ extension PolicyReader {
         }
         if graph.addAll(from: scope, withPrefix: prefix) == 0 {
             sink.error(
-                .badWildcard, at: position(node), "the wildcard \(quoted(name)) matches no other scope of the policy",
+                .badWildcard, at: position(node),
+                "the wildcard \(quoted(name)) matches no other scope of the policy",
                 mend: "declare the scopes that it stands for, or remove it")
         }
     }
@@ -139,7 +145,9 @@ extension PolicyReader {
             "scopes imply each other in a circle: \(chain.joined(separator: " → "))",
             mend: "remove one of these steps; list scopes instead of a wildcard where it matches too much",
             notes: cycle.dropFirst().prefix(9).map {
-                Diagnostic.Note(position: scopePositions[$0], message: "\(quoted(model.scopes[$0].name)) is declared here")
+                Diagnostic.Note(
+                    position: scopePositions[$0], message: "\(quoted(model.scopes[$0].name)) is declared here"
+                )
             })
     }
 

@@ -1,7 +1,7 @@
 internal import PolicyTables
 
 /// Reading `services`, but for their routes.
-extension PolicyReader {
+extension ModelReader {
     static let hostsMax = 10_000
     static let routesMax = 16_777_216
 
@@ -19,7 +19,8 @@ extension PolicyReader {
 
     func readServices(_ node: Int) {
         guard tree.kind(node) == .mapping else {
-            wrongType(node, "`services` is a mapping of names to services", "write `orders:` and its keys below it")
+            wrongType(
+                node, "`services` is a mapping of names to services", "write `orders:` and its keys below it")
             return
         }
         guard tree.after(node) > node + 1 else {
@@ -68,9 +69,9 @@ extension PolicyReader {
             return []
         }
         guard let members = list(node, "`hosts`", example: "[api.example.com]") else { return [] }
-        guard members.count <= PolicyReader.hostsMax else {
+        guard members.count <= ModelReader.hostsMax else {
             sink.error(
-                .limitExceeded, at: position(node), "more than \(PolicyReader.hostsMax) hosts in one service",
+                .limitExceeded, at: position(node), "more than \(ModelReader.hostsMax) hosts in one service",
                 mend: "use `*.example.com`, or several services")
             return []
         }
@@ -79,7 +80,8 @@ extension PolicyReader {
         for member in members {
             guard tree.isScalar(member) else {
                 wrongType(
-                    member, "a host is one text", "write a name; quote an address in brackets, as in `\"[::1]\"`")
+                    member, "a host is one text",
+                    "write a name; quote an address in brackets, as in `\"[::1]\"`")
                 continue
             }
             do {
@@ -100,7 +102,8 @@ extension PolicyReader {
     }
 
     private func readBasePath(_ fields: Fields<ServiceKey>) -> [RouteModel.Segment] {
-        guard let node = fields[.basePath], let text = text(node, "`base_path`", example: "/v1"), text != "/" else {
+        guard let node = fields[.basePath], let text = text(node, "`base_path`", example: "/v1"), text != "/"
+        else {
             return []
         }
         do throws(TextProblem) {
@@ -140,7 +143,9 @@ extension PolicyReader {
             sink.error(.conflictingKeys, at: position(second), "`token_from` names two places", mend: mend)
             return .header
         }
-        if let node = source[.cookie] { return token(node, "`cookie`", "session").map { .cookie($0) } ?? .header }
+        if let node = source[.cookie] {
+            return token(node, "`cookie`", "session").map { .cookie($0) } ?? .header
+        }
         if let node = source[.webSocketProtocol] {
             return token(node, "`websocket_protocol`", "bearer").map { .webSocketProtocol($0) } ?? .header
         }
@@ -179,7 +184,7 @@ extension PolicyReader {
             } else {
                 sink.error(
                     .issuersMissing, at: fields.position,
-                    "\(quoted(name)) does not say which of the \(model.issuers.count) issuers may speak for it",
+                    "\(quoted(name)) does not say which of \(model.issuers.count) issuers may speak for it",
                     mend: "add `issuers: [\(printable(model.issuers[0].issuer, charactersMax: 80))]`")
             }
             return []
@@ -215,7 +220,7 @@ extension PolicyReader {
             guard !known.audiences.isEmpty, !known.audiences.contains(audience) else { continue }
             sink.warning(
                 .audienceElsewhere, at: position(node),
-                "\(quoted(audience)) is no audience of the issuer \(quoted(known.issuer)): its tokens must name both",
+                "\(quoted(audience)) is no audience of \(quoted(known.issuer)): its tokens must name both",
                 mend: "add it to the issuer's `audience`, unless that is meant",
                 notes: [Diagnostic.Note(position: issuerPositions[Int(issuer)], message: "the issuer")])
         }
@@ -254,7 +259,8 @@ extension PolicyReader {
             sink.error(
                 .badChoice, at: position(node), "unknown mode \(quoted(name))",
                 mend: didYouMean(
-                    name, among: ["enforce", "observe"], otherwise: "write `enforce`, or `observe` with `until`"))
+                    name, among: ["enforce", "observe"],
+                    otherwise: "write `enforce`, or `observe` with `until`"))
             return .unsaid
         }
     }
@@ -296,7 +302,8 @@ extension PolicyReader {
             let until = try readTime(tree.bytes(node))
             if until <= now {
                 sink.warning(
-                    .observeEnded, at: position(node), "observe mode has ended at \(quoted(tree.bytes(node)))",
+                    .observeEnded, at: position(node),
+                    "observe mode has ended at \(quoted(tree.bytes(node)))",
                     mend: "remove `mode` and `until`: the routes are enforced again")
             }
             return .observe(until: until)

@@ -108,7 +108,7 @@ struct SourceCheck {
         } else {
             sink.error(
                 .controlCharacter, at: here,
-                "the control character U+00\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))",
+                "the control character \(codePointName(UInt32(byte)))",
                 mend: "remove it")
         }
     }
@@ -126,10 +126,8 @@ struct SourceCheck {
         default: return
         }
         guard let scalar = Unicode.Scalar(value), !isVisible(scalar) || value >= 0xFFFE else { return }
-        let name = String(value, radix: 16, uppercase: true)
         sink.error(
-            .controlCharacter, at: here,
-            "the invisible character U+\(String(repeating: "0", count: max(0, 4 - name.count)))\(name)",
+            .controlCharacter, at: here, "the invisible character \(codePointName(value))",
             mend: "remove it")
     }
 

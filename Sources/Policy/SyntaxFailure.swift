@@ -27,7 +27,7 @@ struct SyntaxFailure {
         case "mapping values are not allowed in this context":
             return (
                 position, "a second `:` on the way to one value",
-                "quote the value if `:` is part of it, else check the indentation of this line and the one before"
+                "quote the value if `:` is part of it, else indent this line like those it belongs to"
             )
         case "did not find expected key", "did not find expected '-' indicator":
             return (
@@ -41,13 +41,17 @@ struct SyntaxFailure {
         case "found unknown escape character":
             return (
                 position, "an escape that YAML does not know",
-                "use single quotes, in which `\\` is an ordinary character")
+                "use single quotes, in which `\\` is an ordinary character"
+            )
         case "block sequence entries are not allowed in this context":
-            return (position, "a list cannot start here", "put each `- entry` on a line of its own below the key")
+            return (
+                position, "a list cannot start here", "put each `- entry` on a line of its own below the key"
+            )
         case "did not find expected node content":
             return (
                 position, "a value was expected here",
-                "write the value, in quotes if it holds one of `[`, `]`, `{`, `}`, `,` or `:`")
+                "write the value, in quotes if it holds one of `[`, `]`, `{`, `}`, `,` or `:`"
+            )
         default:
             if problem.hasPrefix("Maximum nesting level") {
                 return (position, "nested too deeply", "remove the brackets or the indentation that nest it")
@@ -68,14 +72,16 @@ struct SyntaxFailure {
                 let sign = String(decoding: [byte], as: UTF8.self)
                 return (
                     position, "a value inside brackets that holds `\(sign)` must be quoted",
-                    "write `\"\(printable(value, charactersMax: 80))\"`")
+                    "write `\"\(printable(value, charactersMax: 80))\"`"
+                )
             }
         }
         let closing = problem.hasSuffix("'}'") ? "}" : "]"
         let opened = contextPosition.map { " that was opened at \($0.line):\($0.column)" } ?? ""
         return (
             position, "a `,` or the `\(closing)`\(opened) is missing here",
-            "close the bracket, or separate its entries with `,`")
+            "close the bracket, or separate its entries with `,`"
+        )
     }
 
     /// The value on one line that a bracket at `offset` was meant to be part of.

@@ -1,5 +1,5 @@
 /// A YAML document as one flat array in source order: a collection is followed by its members, a mapping by
-/// key, value, key, value. Small and without pointers, since a policy of a million routes has six million nodes.
+/// key, value, key, value. Small and without pointers: a policy of a million routes has six million nodes.
 ///
 /// Example: `a: [b, c]` is mapping(end 5), `a`, sequence(end 5), `b`, `c`; node 2's members are 3 and 4.
 struct SyntaxTree {

@@ -2,7 +2,10 @@ internal import Decision
 internal import PolicyTables
 
 /// Reading `tests`.
-extension PolicyReader {
+extension ModelReader {
+    /// Twice the longest target that the daemon reads, so that tests can go beyond it.
+    static let requestBytesMax = 16_384
+
     func readTests(_ node: Int) {
         guard tree.kind(node) == .sequence else {
             wrongType(
@@ -29,12 +32,14 @@ extension PolicyReader {
         if let node = fields[.at], text(node, "`at`", example: "2026-12-01T00:00:00Z") != nil {
             do { time = try readTime(tree.bytes(node)) } catch { report(error, in: node) }
         }
-        guard let request, let expectation, let requestNode = fields[.request], let expectNode = fields[.expect]
+        guard let request, let expectation, let requestNode = fields[.request],
+            let expectNode = fields[.expect]
         else { return }
         tests.append(
             PolicyTest(
                 position: position(requestNode), request: tree.string(requestNode), method: request.method,
-                scheme: request.scheme, host: request.host, port: port ?? request.port, target: request.target,
+                scheme: request.scheme, host: request.host, port: port ?? request.port,
+                target: request.target,
                 token: token, origin: origin, accessControlRequestMethod: requestMethod, time: time,
                 expectation: expectation, expectationPosition: position(expectNode)))
     }
@@ -55,7 +60,9 @@ extension PolicyReader {
                 mend: "add `request:` with method and URL, as in `\(example)`")
             return nil
         }
-        guard text(node, "`request`", example: example) != nil else { return nil }
+        guard text(node, "`request`", example: example, bytesMax: ModelReader.requestBytesMax) != nil else {
+            return nil
+        }
         do {
             return try splitRequest(tree.bytes(node))
         } catch {
@@ -92,7 +99,8 @@ extension PolicyReader {
         var port: UInt16 = scheme == "https" ? 443 : 80
         if let colon = authority.lastIndex(of: 0x3A), authority.last != 0x5D {
             host = authority[..<colon]
-            guard let number = decimal(authority[(colon + 1)...]), number >= 1, let value = UInt16(exactly: number)
+            guard let number = decimal(authority[(colon + 1)...]), number >= 1,
+                let value = UInt16(exactly: number)
             else { throw problem(colon, "\(quoted(authority)) has no port from 1 to 65535 after the `:`") }
             port = value
         }
@@ -109,7 +117,9 @@ extension PolicyReader {
         guard let node = fields[.requestMethod] else { return nil }
         guard let method = text(node, "`access_control_request_method`", example: "POST") else { return nil }
         guard tree.bytes(node).allSatisfy(isTokenCharacter) else {
-            sink.error(.badMethod, at: position(node), "\(quoted(method)) is no method", mend: "write it as in `POST`")
+            sink.error(
+                .badMethod, at: position(node), "\(quoted(method)) is no method",
+                mend: "write it as in `POST`")
             return nil
         }
         return method
@@ -145,7 +155,8 @@ extension PolicyReader {
         sink.error(
             .unknownReason, at: position(node), "unknown expectation \(quoted(name))",
             mend: didYouMean(
-                name, among: names, otherwise: "write `allow`, `deny` or a reason such as `insufficient_scope`"))
+                name, among: names,
+                otherwise: "write `allow`, `deny` or a reason such as `insufficient_scope`"))
         return nil
     }
 
@@ -160,7 +171,8 @@ extension PolicyReader {
             if name == "none" {
                 if let first = describing.min() {
                     sink.error(
-                        .conflictingKeys, at: position(first), "a test without token says what its token holds",
+                        .conflictingKeys, at: position(first),
+                        "a test without token says what its token holds",
                         mend: "remove it, or remove `token: none`")
                 }
                 return nil
@@ -169,7 +181,8 @@ extension PolicyReader {
                 let names = ["none"] + TestToken.State.allCases.map(\.rawValue)
                 sink.error(
                     .badChoice, at: position(node), "unknown token \(quoted(name))",
-                    mend: didYouMean(name, among: names, otherwise: "write one of \(quotedList(names, joint: "or"))"))
+                    mend: didYouMean(
+                        name, among: names, otherwise: "write one of \(quotedList(names, joint: "or"))"))
                 return nil
             }
             token.state = state
@@ -182,7 +195,9 @@ extension PolicyReader {
         token.issuer = fields[.issuer].flatMap { text($0, "`issuer`", example: "https://id.example.com") }
         if let node = fields[.audience] {
             let members = listOrOne(node, "`audience`", example: "https://api.example.com") ?? []
-            token.audiences = members.compactMap { text($0, "an audience", example: "https://api.example.com") }
+            token.audiences = members.compactMap {
+                text($0, "an audience", example: "https://api.example.com")
+            }
         }
         if let node = fields[.claims] { token.claims = readClaims(node) }
         return token
@@ -220,12 +235,15 @@ extension PolicyReader {
             wrongType(node, "`claims` is a mapping of claims to texts", "write it as in `{ tenant: acme }`")
             return []
         }
-        let own = ["iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "client_id": "client"]
+        let own = [
+            "iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "client_id": "client",
+        ]
         var result: [TestToken.Claim] = []
         forEachEntry(node) { key, value, name in
             if let better = own[name] {
                 sink.error(
-                    .unknownKey, at: position(key), "the claim \(quoted(name)) has a key of its own in a test",
+                    .unknownKey, at: position(key),
+                    "the claim \(quoted(name)) has a key of its own in a test",
                     mend: "write `\(better):` beside `claims`")
                 return
             }

@@ -29,12 +29,15 @@ enum WebAddress {
         }
         if let mark = text.firstIndex(where: { $0 == 0x23 || (!allowsQuery && $0 == 0x3F) }) {
             let part = text[mark] == 0x23 ? "a fragment" : "a query"
-            throw problem(mark - text.startIndex, "\(quoted(text)) has \(part)", "remove everything from there on")
+            throw problem(
+                mark - text.startIndex, "\(quoted(text)) has \(part)", "remove everything from there on")
         }
         let authority = rest.prefix { $0 != 0x2F && $0 != 0x3F }
         let offset = authority.startIndex - text.startIndex
         if authority.contains(0x40) {
-            throw problem(offset, "\(quoted(text)) has user information", "remove everything before the `@` from the host")
+            throw problem(
+                offset, "\(quoted(text)) has user information",
+                "remove everything before the `@` from the host")
         }
         let host = try readAuthority(authority, offset: offset)
         if !isSecure, !isLoopback(host) {
@@ -54,7 +57,8 @@ enum WebAddress {
             host = authority[..<colon]
             guard let port = decimal(authority[(colon + 1)...]), port >= 1, port <= 65_535 else {
                 throw TextProblem(
-                    code: .badURL, offset: offset, message: "\(quoted(authority)) has no port from 1 to 65535 after the `:`",
+                    code: .badURL, offset: offset,
+                    message: "\(quoted(authority)) has no port from 1 to 65535 after the `:`",
                     mend: "write the port, or remove the `:`")
             }
         }

@@ -21,10 +21,11 @@ struct YAMLReader {
         self.sink = sink
     }
 
-    /// - Returns: the tree, its root at 0, or nil when the source is empty or no YAML; the reason is reported.
-    ///   What the language refuses in good YAML (anchors, aliases, tags) is reported and leaves `refused` nodes.
+    /// - Returns: the tree, its root at 0, or nil when the source is empty or no YAML, which is reported.
+    ///   What the language refuses in good YAML (anchors, aliases, tags) is reported and leaves `refused`
+    ///   nodes.
     consuming func read(_ source: [UInt8], lines: LineIndex) -> SyntaxTree? {
-        // SAFETY: the parser reads the buffer only within the closure; it is deleted before the closure returns.
+        // SAFETY: the parser reads the buffer only within the closure and is deleted before it returns.
         let isComplete = unsafe source.withUnsafeBufferPointer { buffer in
             unsafe drive(buffer, lines: lines)
         }
@@ -126,8 +127,7 @@ struct YAMLReader {
         if let control = firstControl(bytes) {
             sink.error(
                 .controlCharacter, at: position,
-                "the text holds the control character U+00\(control < 16 ? "0" : "")"
-                    + String(control, radix: 16, uppercase: true),
+                "the text holds the control character \(codePointName(UInt32(control)))",
                 mend: "remove the escape")
             _ = tree.append(.refused, at: position)
             return
@@ -176,8 +176,10 @@ struct YAMLReader {
         // A reader error has an offset and no mark; the source check has found such bytes before.
         let position = unsafe place(parser.problem_mark)
         let contextPosition = unsafe parser.context == nil ? nil : place(parser.context_mark)
-        SyntaxFailure(problem: problem, context: context, position: position, contextPosition: contextPosition)
-            .report(to: sink, lines: lines)
+        SyntaxFailure(
+            problem: problem, context: context, position: position, contextPosition: contextPosition
+        )
+        .report(to: sink, lines: lines)
     }
 
     private func place(_ mark: yaml_mark_t) -> SourcePosition {

@@ -7,7 +7,7 @@ public enum RouteMatch: Sendable, Equatable {
     case unknownRoute
     /// The most specific path that matches does not list the method.
     case methodNotAllowed
-    /// It lists the method, on other ports.
+    /// It lists the method, on other ports; or no service of the host is on the port.
     case portNotAllowed
     /// The table is corrupt or of another layout.
     case unreadable
@@ -27,6 +27,7 @@ extension HostTable {
         switch find(path, port: port, &search) {
         case .unreadable: return .unreadable
         case .none: return .unknownRoute
+        case .noService: return .portNotAllowed
         case .terminal(let terminal): return rule(in: terminal, method: method, port: port)
         }
     }

@@ -34,6 +34,8 @@ struct PathSearch<Choice: TerminalChoice> {
 
 enum PathFound {
     case terminal(Int)
+    /// No service of the host is on the port.
+    case noService
     case none
     case unreadable
 }
@@ -47,7 +49,7 @@ extension HostTable {
         guard isReadable else { return .unreadable }
         guard path.count > 0, path.count <= TableLayout.pathBytesMax, path[0] == 0x2F else { return .none }
         guard let root = root(port) else { return .unreadable }
-        guard root.node != 0 else { return .none }
+        guard root.node != 0 else { return .noService }
         search.visitsLeft = min(root.bound, TableLayout.backtrackingBoundMax)
         let terminal = walk(root.node, path, 1, 0, &search)
         if search.isUnreadable { return .unreadable }

@@ -25,6 +25,7 @@ public final class Daemon {
     private let policies: PolicyDesk
     private let manager = ServiceManager()
     private var listeners: [Listener] = []
+    private var adminSocket: ListeningSocket?
     private var controls: [WorkerControl] = []
     private var threads: [SystemThread] = []
     private var libFCGIThreads: [SystemThread] = []
@@ -142,15 +143,9 @@ public final class Daemon {
 
     private func openListeners() throws {
         var inherited = try InheritedSockets.take()
+        if let admin = settings.admin { adminSocket = try socket(for: admin, &inherited) }
         for wanted in settings.listeners {
-            let socket: ListeningSocket
-            if let given = inherited.take(address: wanted.address) {
-                socket = given
-            } else if let given = inherited.take(named: wanted.name).first {
-                socket = given
-            } else {
-                socket = try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
-            }
+            let socket = try socket(for: wanted, &inherited)
             listeners.append(
                 Listener(
                     socket: socket, wire: wanted.kind == .http ? .http : .fastCGI, profile: wanted.profile,
@@ -161,6 +156,15 @@ public final class Daemon {
                 .warning, "socket_unused",
                 "the inherited socket `\(socket.name)` (\(socket.address)) is none of this configuration's listeners")
         }
+    }
+
+    /// The socket that the service manager passed for these settings, or one of our own.
+    private func socket(
+        for wanted: ListenerSettings, _ inherited: inout InheritedSockets
+    ) throws -> ListeningSocket {
+        if let given = inherited.take(address: wanted.address) { return given }
+        if let given = inherited.take(named: wanted.name).first { return given }
+        return try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
     }
 
     private func startWorkers() throws {
@@ -191,8 +195,7 @@ public final class Daemon {
     }
 
     private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
-        guard let wanted = settings.admin else { return nil }
-        let socket = try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
+        guard let socket = adminSocket else { return nil }
         let desk = ExplanationDesk(board: board, store: store, clock: clock)
         let report = StatusReport(
             policies: policies, listeners: listeners.map { ($0.socket.address.description, $0.wire) },

@@ -56,12 +56,13 @@ public struct ListenerSettings: Sendable {
     public var address: ListenAddress
     public var permissions: SocketFilePermissions
     public var profile: FactProfile
-    /// Users whose processes may connect to a unix socket; nil admits whom the file's mode lets in.
-    public var peerUserIDs: [UInt32]?
+    /// Users whose processes may connect to a unix socket. Unless said: root, our own, the socket's owner, and the
+    /// user that has the name of the socket's group (`www-data`).
+    public var peerUserIDs: [UInt32]
 
     public init(
         kind: Kind, address: ListenAddress, permissions: SocketFilePermissions = SocketFilePermissions(),
-        profile: FactProfile = .scopecheck, peerUserIDs: [UInt32]? = nil
+        profile: FactProfile = .scopecheck, peerUserIDs: [UInt32] = [0, Accounts.ownUserID]
     ) {
         self.kind = kind
         self.address = address

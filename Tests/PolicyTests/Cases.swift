@@ -1,4 +1,5 @@
 import Policy
+import PolicyTables
 import Testing
 
 /// 2026-11-14T…: before the dates that the policies of these tests name as future.
@@ -80,12 +81,17 @@ func check(_ one: Case) {
         #expect(!found.message.hasSuffix("."), "\(all)")
     }
     #expect((policy.model == nil) == (policy.errorCount > 0))
+    // What the language lets through must compile.
+    if let model = policy.model {
+        #expect(throws: Never.self) { try PolicyCompiler(model).check() }
+    }
 }
 
 // MARK: Frames, each a whole policy around the part that a case is about
 
 func policyWith(
-    issuers: String = "  - { issuer: https://id.example.com, audience: https://api.example.com, keys: { discovery: true } }",
+    issuers: String =
+        "  - { issuer: https://id.example.com, audience: https://api.example.com, keys: { discovery: true } }",
     scopes: String = "  read: {}\n  write: {}",
     service: String = "    hosts: [api.example.com]",
     routes: String = "      - { match: GET /a, scopes: [read, write] }",

@@ -38,16 +38,23 @@ import Testing
                 "column":3,"message":"the key `read` stands twice, first in line 5","mend":"keep one of the two",\
                 "notes":[{"line":5,"column":3,"message":"the first one"}]}],"errors":1,"warnings":0,"omitted":0}
                 """)
-        #expect(diagnosticsJSON(load(policyWith())) == #"{"diagnostics":[],"errors":0,"warnings":0,"omitted":0}"#)
+        #expect(
+            diagnosticsJSON(load(policyWith())) == #"{"diagnostics":[],"errors":0,"warnings":0,"omitted":0}"#)
     }
 
     /// What a source holds must not reach a terminal as it is.
     @Test func controlsDoNotReachTheTerminal() {
-        for text in ["a: \u{1B}]0;owned\u{7}\n", "# \u{202E}x\n", "a: x\u{85}y\n", "\"\\e[2J\": 1\n", "\"a\\nb\": 1\n"] {
+        for text in [
+            "a: \u{1B}]0;owned\u{7}\n", "# \u{202E}x\n", "a: x\u{85}y\n", "\"\\e[2J\": 1\n", "\"a\\nb\": 1\n",
+        ] {
             let policy = load(text)
             #expect(policy.hasErrors)
-            let rendered = diagnosticsText(policy, source: Array(text.utf8)) + policy.diagnostics.map(\.message).joined()
-            #expect(!rendered.unicodeScalars.contains { ($0.value < 0x20 && $0 != "\n") || $0.value == 0x202E || $0.value == 0x85 })
+            let rendered =
+                diagnosticsText(policy, source: Array(text.utf8)) + policy.diagnostics.map(\.message).joined()
+            #expect(
+                !rendered.unicodeScalars.contains {
+                    ($0.value < 0x20 && $0 != "\n") || $0.value == 0x202E || $0.value == 0x85
+                })
             #expect(!policy.diagnostics.contains { $0.message.contains("\n") })
         }
     }
@@ -59,7 +66,8 @@ import Testing
         #expect(diagnosticsText(policy, source: Array(text.utf8)).utf8.count < 800)
         // The mark stands under its place in the part that is shown.
         let deep = "scopecheck: 1\nx: [" + String(repeating: "1, ", count: 300) + "&a b]\n"
-        let lines = diagnosticsText(load(deep), source: Array(deep.utf8)).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = diagnosticsText(load(deep), source: Array(deep.utf8)).split(
+            separator: "\n", omittingEmptySubsequences: false)
         let index = lines.firstIndex { $0.hasPrefix("policy.yaml:2:905: error: the anchor") }
         if let index {
             let place = lines[index + 2].count
@@ -90,7 +98,9 @@ import Testing
                 api.example.com  any    PUT      /v1/orders/{order}       orders:write (or orders:admin); observed until 2027-12-01T00:00:00Z
 
                 """)
-        #expect(table.rows[4].bindings.map(\.parameter) == ["user"] && table.rows[4].bindings.map(\.claim) == ["sub"])
+        #expect(
+            table.rows[4].bindings.map(\.parameter) == ["user"]
+                && table.rows[4].bindings.map(\.claim) == ["sub"])
         #expect(table.rows[3].any.map(\.scope) == ["orders:admin", "support:admin"])
     }
 
@@ -107,6 +117,8 @@ import Testing
             "mode":"enforce","label":"GET /a%20b/{x}/**"}
             """
         #expect(
-            table.json == #"{"routes":[{"service":"api","host":"a.example",\#(row),{"service":"api","host":"b.example",\#(row)]}"#)
+            table.json
+                == #"{"routes":[{"service":"api","host":"a.example",\#(row),{"service":"api","host":"b.example",\#(row)]}"#
+        )
     }
 }

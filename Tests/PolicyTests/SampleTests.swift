@@ -83,7 +83,8 @@ let sampleText = """
                     method: "GET", segments: [v1, .literal("orders"), .parameter("order")],
                     ground: .scopes(all: [0], any: []), label: "GET /orders/{order}"),
                 RouteModel(
-                    method: "POST", segments: [v1, .literal("orders")], ground: .scopes(all: [1, 3], any: []),
+                    method: "POST", segments: [v1, .literal("orders")],
+                    ground: .scopes(all: [1, 3], any: []),
                     label: "POST /orders"),
                 RouteModel(
                     method: "DELETE", segments: [v1, .literal("orders"), .parameter("order")],
@@ -91,17 +92,20 @@ let sampleText = """
                 RouteModel(
                     method: "GET", segments: [v1, .literal("users"), .parameter("user"), .literal("orders")],
                     ground: .scopes(all: [0], any: []),
-                    bindings: [RouteModel.Binding(segment: 2, claim: "sub")], label: "GET /users/{user}/orders"),
+                    bindings: [RouteModel.Binding(segment: 2, claim: "sub")],
+                    label: "GET /users/{user}/orders"),
                 RouteModel(
                     method: "GET", segments: [v1, .literal("metrics")], ground: .scopes(all: [5], any: []),
                     ports: [9443], label: "GET /metrics"),
                 RouteModel(
                     method: "OPTIONS", segments: [v1, .rest], ground: .preflight, label: "OPTIONS /**"),
                 RouteModel(
-                    method: "GET", segments: [v1, .literal("healthz")], ground: .public, label: "GET /healthz"),
+                    method: "GET", segments: [v1, .literal("healthz")], ground: .public, label: "GET /healthz"
+                ),
                 RouteModel(
                     method: "PUT", segments: [v1, .literal("orders"), .parameter("order")],
-                    ground: .scopes(all: [1], any: []), observeUntil: 1_827_619_200, label: "PUT /orders/{order}"),
+                    ground: .scopes(all: [1], any: []), observeUntil: 1_827_619_200,
+                    label: "PUT /orders/{order}"),
             ])
         #expect(policy.routePositions.map(\.count) == [service.routes.count])
         #expect(policy.routePositions[0][0] == SourcePosition(line: 22, column: 18))
@@ -124,15 +128,17 @@ let sampleText = """
     /// The design's own text, which names what this build does not enforce: every such key is an error.
     @Test func designAsWritten() {
         let clients = "\nclients:\n  web-frontend: { scopes: [orders:read], on_excess: narrow }\nroles: {}"
-        let text = sampleText.replacing(
-            "any: [orders:admin, support:admin] } }",
-            with: "any: [orders:admin, support:admin] }, proof: dpop, max_age: 5m }") + clients
+        let text =
+            sampleText.replacing(
+                "any: [orders:admin, support:admin] } }",
+                with: "any: [orders:admin, support:admin] }, proof: dpop, max_age: 5m }") + clients
         let policy = load(text)
         #expect(policy.model == nil)
         #expect(policy.diagnostics.map(\.code) == [.notEnforced, .notEnforced, .notEnforced, .notEnforced])
         #expect(
-            policy.diagnostics.map(\.message) == ["proof", "max_age", "clients", "roles"].map {
-                "`\($0)` is not enforced by this build"
-            })
+            policy.diagnostics.map(\.message)
+                == ["proof", "max_age", "clients", "roles"].map {
+                    "`\($0)` is not enforced by this build"
+                })
     }
 }

@@ -17,7 +17,8 @@ import Testing
     @Test func manyServices() throws {
         var text = "scopecheck: 1\nservices:\n"
         for number in 0..<2_000 {
-            text += "  s\(number): { hosts: [h\(number).example, shared.example], base_path: /s\(number), routes: ["
+            text +=
+                "  s\(number): { hosts: [h\(number).example, shared.example], base_path: /s\(number), routes: ["
             text += "{ match: GET /healthz, public: true }, { match: \"GET /{id}\", public: true }] }\n"
         }
         #expect(load(text).errorCount == 0)

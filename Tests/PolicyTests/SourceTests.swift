@@ -10,12 +10,15 @@ import Testing
         Case("one document start is fine", "---\n" + policyWith()),
         Case("a document end is fine", policyWith() + "\n...\n"),
         Case("line ends of both bytes", policyWith().replacing("\n", with: "\r\n")),
-        Case("a flow mapping is JSON", """
+        Case(
+            "a flow mapping is JSON",
+            """
             {"scopecheck": 1, "services": {"a": {"hosts": ["a.example"], "routes": [{"match": "GET /", "public": true}]}}}
             """),
         Case("not a mapping", "‹- a\n", Expected(.wrongType, "the policy is a mapping", mend: "key: value")),
         Case("a scalar", "‹hello\n", Expected(.wrongType, "the policy is a mapping")),
-        Case("two documents", policyWith() + "\n‹---\na: 1\n",
+        Case(
+            "two documents", policyWith() + "\n‹---\na: 1\n",
             Expected(.severalDocuments, "second YAML document", mend: "---")),
         Case("a tab", "scopecheck: 1\n‹\tservices: {}\n", Expected(.tabIndentation, "tab", mend: "spaces")),
         Case("a tab after spaces", "scopecheck: 1\n  ‹\tservices: {}\n", Expected(.tabIndentation)),
@@ -27,42 +30,67 @@ import Testing
         Case("a line separator", "# x‹\u{2028}scopecheck: 1\n", Expected(.controlCharacter, "U+2028")),
         Case("text that runs backwards", "# x‹\u{202E}cba\n", Expected(.controlCharacter, "U+202E")),
         Case("a byte order mark within", "a: ‹\u{FEFF}b\n", Expected(.controlCharacter, "U+FEFF")),
-        Case("several of them", "a: ‹\u{1}\n‹\tb: ‹\u{2}\n",
+        Case(
+            "several of them", "a: ‹\u{1}\n‹\tb: ‹\u{2}\n",
             Expected(.controlCharacter), Expected(.tabIndentation), Expected(.controlCharacter)),
-        Case("a control brought in by an escape",
-            scopes("  read: { description: ‹\"a\\0b\" }"), Expected(.controlCharacter, "U+0000", mend: "escape")),
-        Case("columns count characters", scopes("  read: { description: \"é漢😀\", ‹x: 1 }"), Expected(.unknownKey, "`x`")),
+        Case(
+            "a control brought in by an escape",
+            scopes("  read: { description: ‹\"a\\0b\" }"),
+            Expected(.controlCharacter, "U+0000", mend: "escape")),
+        Case(
+            "columns count characters", scopes("  read: { description: \"é漢😀\", ‹x: 1 }"),
+            Expected(.unknownKey, "`x`")),
         Case("an anchor", scopes("  read: ‹&a {}"), Expected(.anchor, "`&a`", mend: "write the value out")),
-        Case("an alias", scopes("  read: ‹&a {}\n  write: ‹*a", required: "[read, write]"),
+        Case(
+            "an alias", scopes("  read: ‹&a {}\n  write: ‹*a", required: "[read, write]"),
             Expected(.anchor), Expected(.alias, "`*a`")),
         Case("a merge key", scopes("  read: { ‹<<: {} }"), Expected(.mergeKey, "`<<`")),
         Case("a tag", scopes("  read: { description: ‹!!str x }"), Expected(.tag, "tag:yaml.org,2002:str")),
         Case("a tag of one's own", scopes("  read: ‹!x {}"), Expected(.tag, "`!x`")),
-        Case("a key that is a list", "scopecheck: 1\n? ‹[a]\n: b\nservices:\n  a: { hosts: [a.example], routes: [{ match: GET /, public: true }] }\n",
+        Case(
+            "a key that is a list",
+            "scopecheck: 1\n? ‹[a]\n: b\nservices:\n  a: { hosts: [a.example], routes: [{ match: GET /, public: true }] }\n",
             Expected(.keyNotText)),
     ]
 
     static let syntax: [Case] = [
-        Case("a parameter in a flow mapping", route("{ match: GET /orders/‹{order}, scopes: read }"),
+        Case(
+            "a parameter in a flow mapping", route("{ match: GET /orders/‹{order}, scopes: read }"),
             Expected(.syntax, "holds `{` must be quoted", mend: "write `\"GET /orders/{order}\"`")),
-        Case("two parameters in a flow mapping", route("{ scopes: read, match: GET /a/‹{b}/c/{d} }"),
+        Case(
+            "two parameters in a flow mapping", route("{ scopes: read, match: GET /a/‹{b}/c/{d} }"),
             Expected(.syntax, "must be quoted", mend: "write `\"GET /a/{b}/c/{d}\"`")),
-        Case("a parameter right before the end", route("{ scopes: read, match: GET /a/‹{b}}"),
+        Case(
+            "a parameter right before the end", route("{ scopes: read, match: GET /a/‹{b}}"),
             Expected(.syntax, mend: "write `\"GET /a/{b}\"`")),
-        Case("a parameter in a block mapping is fine", route("match: GET /orders/{order}\n        scopes: read")),
+        Case(
+            "a parameter in a block mapping is fine",
+            route("match: GET /orders/{order}\n        scopes: read")),
         Case("a quoted parameter is fine", route("{ match: \"GET /orders/{order}\", scopes: read }")),
-        Case("a wildcard host in a flow list", service("    hosts: [‹*.example.com]"),
+        Case(
+            "a wildcard host in a flow list", service("    hosts: [‹*.example.com]"),
             Expected(.syntax, "starts with `*`", mend: "write `\"*.example.com\"`")),
-        Case("a wildcard host in a block list", service("    hosts:\n      - ‹*.example.com"),
+        Case(
+            "a wildcard host in a block list", service("    hosts:\n      - ‹*.example.com"),
             Expected(.syntax, "starts with `*`", mend: "write `\"*.example.com\"`")),
-        Case("an IPv6 address without quotes", service("    hosts: [[‹::1]]"),
+        Case(
+            "an IPv6 address without quotes", service("    hosts: [[‹::1]]"),
             Expected(.syntax, "a value was expected", mend: "quotes")),
-        Case("a quote that is never closed", "scopecheck: ‹\"1\nservices:\n", Expected(.syntax, "never closed")),
-        Case("a bracket that is never closed", "scopecheck: 1\nservices: { a: {}\n‹", Expected(.syntax, "`}` that was opened at 2:11")),
-        Case("a list that is never closed", "a: [1, 2\nb‹: 3\n", Expected(.syntax, "`]` that was opened at 1:4")),
-        Case("a second colon", "scopecheck‹: a‹: 1\n".replacing("scopecheck‹", with: "scopecheck"),
+        Case(
+            "a quote that is never closed", "scopecheck: ‹\"1\nservices:\n", Expected(.syntax, "never closed")
+        ),
+        Case(
+            "a bracket that is never closed", "scopecheck: 1\nservices: { a: {}\n‹",
+            Expected(.syntax, "`}` that was opened at 2:11")),
+        Case(
+            "a list that is never closed", "a: [1, 2\nb‹: 3\n",
+            Expected(.syntax, "`]` that was opened at 1:4")),
+        Case(
+            "a second colon", "scopecheck‹: a‹: 1\n".replacing("scopecheck‹", with: "scopecheck"),
             Expected(.syntax, "a second `:`", mend: "quote")),
-        Case("bad indentation", "scopecheck: 1\nservices:\n   a: {}\n ‹b: {}\n", Expected(.syntax, mend: "indent")),
+        Case(
+            "bad indentation", "scopecheck: 1\nservices:\n   a: {}\n ‹b: {}\n",
+            Expected(.syntax, mend: "indent")),
         Case("a reserved sign", "a: ‹@b\n", Expected(.syntax, "cannot start with `@`", mend: "quote")),
         Case("a backtick", "a: ‹`b`\n", Expected(.syntax, "cannot start with")),
         Case("an unknown escape", "a: \"‹\\q\"\n", Expected(.syntax, "escape", mend: "single quotes")),

@@ -174,7 +174,13 @@ public struct ConfigurationFile {
             result.permissions.groupID = Accounts.groupID(name)
             if result.permissions.groupID == nil { add(node, "there is no group `\(name)`", "name one that exists") }
         }
-        guard let peers = keys["peers"] else { return }
+        guard let peers = keys["peers"] else {
+            if let owner = result.permissions.ownerID { result.peerUserIDs.append(owner) }
+            if let node = keys["group"], let name = string(node), let user = Accounts.userID(name) {
+                result.peerUserIDs.append(user)
+            }
+            return
+        }
         var users: [UInt32] = []
         for node in items(peers) {
             guard let name = string(node) else { continue }

@@ -34,8 +34,10 @@ final class KeyDownload: Sendable {
     }
 
     /// The issuer's JWK set document and the URL it came from.
-    func document(for issuer: IssuerModel) async throws(KeyDownloadError) -> (url: String, bytes: [UInt8]) {
-        let client = try client(issuer.certificateAuthorityFile ?? defaultAuthorityFile)
+    func document(
+        for issuer: IssuerModel, certificateAuthorityFile: String?
+    ) async throws(KeyDownloadError) -> (url: String, bytes: [UInt8]) {
+        let client = try client(certificateAuthorityFile ?? defaultAuthorityFile)
         switch issuer.keySource {
         case .file: throw .notReachable("the keys are a file")
         case .uri(let url):

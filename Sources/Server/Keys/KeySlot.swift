@@ -28,6 +28,11 @@ struct KeySlot: Sendable {
 
     var keys: KeySet? { issuerKeys.keys }
 
+    /// Names of files resolved where they were written.
+    var certificateAuthorityFile: String? {
+        model.certificateAuthorityFile.map { Files.resolve($0, against: folder) }
+    }
+
     var isRemote: Bool {
         if case .file = model.keySource { return false }
         return true

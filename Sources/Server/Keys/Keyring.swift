@@ -176,7 +176,8 @@ final class Keyring: Sendable {
     private func fetch(_ slot: KeySlot) {
         Task.detached { [self] in
             do throws(KeyDownloadError) {
-                let found = try await download.document(for: slot.model)
+                let found = try await download.document(
+                    for: slot.model, certificateAuthorityFile: slot.certificateAuthorityFile)
                 finish(slot, found.bytes, nil)
             } catch {
                 finish(slot, nil, "\(error)")

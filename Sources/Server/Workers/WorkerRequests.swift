@@ -258,7 +258,7 @@ extension Worker {
     private func waitForBytes(_ connection: Connection) -> Bool {
         let isIdle =
             switch listeners[connection.listener].wire {
-            case .fastCGI: connection.fastCGI.isIdle
+            case .fastCGI: connection.fastCGI.isIdle && connection.received.count == 0
             case .http: connection.http.isIdle
             }
         if isIdle {

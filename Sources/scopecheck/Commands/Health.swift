@@ -7,7 +7,7 @@ struct Health: ParsableCommand {
         abstract: "Asks whether the daemon would answer.",
         discussion: """
             Works on every listener: it sends a request without facts, which a daemon that has a policy denies. Exit 0 \
-            when it would answer, 1 when it answers that it cannot, 2 when there is no answer in time.
+            when it would answer, 1 when it answers that it cannot or not in time.
             """)
 
     @Option(help: "Address of a listener: unix:PATH or HOST:PORT.")
@@ -37,8 +37,8 @@ struct Health: ParsableCommand {
             printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy or no keys yet\n")
         }
         guard status != nil else {
-            if json { throw Ending.failure }
-            throw fail(problem)
+            if !json { _ = writeAll(2, Array("scopecheck: \(problem)\n".utf8).span) }
+            throw Ending.no
         }
         if !isHealthy { throw Ending.no }
     }

@@ -130,10 +130,10 @@ struct PolicyCommand: ParsableCommand {
                 throw Ending.no
             }
             do {
-                let trial = try PolicyTrial(
-                    model: model, source: loaded.source, now: now, storeFolder: store)
+                // Before anything is in the store: a version that is there has passed its tests.
                 if !loaded.policy.tests.isEmpty {
-                    let runner = try PolicyTestRunner(trial, now: now)
+                    let rehearsal = try PolicyTrial(model: model, source: loaded.source, now: now)
+                    let runner = try PolicyTestRunner(rehearsal, now: now)
                     var failures = 0
                     for test in loaded.policy.tests {
                         let result = try runner.run(test)
@@ -143,6 +143,8 @@ struct PolicyCommand: ParsableCommand {
                     }
                     if failures > 0 { throw Ending.no }
                 }
+                let trial = try PolicyTrial(
+                    model: model, source: loaded.source, now: now, storeFolder: store)
                 printOut("\(trial.version)\n")
             } catch let code as ExitCode {
                 throw code
@@ -165,7 +167,7 @@ struct LoadedPolicy {
     init(file: String) throws {
         self.file = file
         source = try readInput(file, bytesMax: LoadedPolicy.sourceBytesMax)
-        policy = loadPolicy(source: source, file: file, folder: Files.split(file).folder, now: nowSeconds())
+        policy = loadPolicy(source: source, file: file, now: nowSeconds())
     }
 
     /// The model, or the diagnostics and exit code 1.

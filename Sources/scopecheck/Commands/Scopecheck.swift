@@ -46,8 +46,15 @@ func fail(_ message: String) -> ExitCode {
 
 /// The bytes of a file, or of standard input for `-`.
 func readInput(_ path: String, bytesMax: Int) throws -> [UInt8] {
+    guard path != "-" else {
+        var bytes: [UInt8] = []
+        while appendBytes(from: 0, countMax: 1 << 16, to: &bytes) {
+            guard bytes.count <= bytesMax else { throw fail("standard input has more than \(bytesMax) bytes") }
+        }
+        return bytes
+    }
     do throws(SystemError) {
-        return try Files.read(path == "-" ? "/dev/stdin" : path, bytesMax: bytesMax).bytes
+        return try Files.read(path, bytesMax: bytesMax).bytes
     } catch {
         throw fail("\(error)")
     }

@@ -1,8 +1,8 @@
 internal import PolicyTables
 
-/// Walks a tree and builds the model, reporting everything that breaks a rule of the language. Values that are
-/// wrong are left out of the model, which is only handed on when nothing was wrong at all.
-final class PolicyReader {
+/// Walks a tree and builds the model, reporting everything that breaks a rule of the language. Values that
+/// are wrong are left out of the model, which is only handed on when nothing was wrong at all.
+final class ModelReader {
     let tree: SyntaxTree
     let sink: DiagnosticSink
     let lines: LineIndex
@@ -146,7 +146,8 @@ final class PolicyReader {
             return "quote the whole match, as in `match: \"GET,POST /path\"`: a `,` ends a value inside `{ }`"
         }
         if let owners = keyOwners[name], !owners.contains(owner) {
-            return "it belongs in \(owners.joined(separator: " or ")); here stand \(quotedList(known, namesMax: 16))"
+            return "it belongs in \(owners.joined(separator: " or ")); "
+                + "here stand \(quotedList(known, namesMax: 16))"
         }
         return didYouMean(name, among: known, otherwise: "known keys are \(quotedList(known, namesMax: 16))")
     }
@@ -175,15 +176,27 @@ final class PolicyReader {
         }
     }
 
+    /// Longer than any description or file name has reason to be; what the compiled policy holds is bounded.
+    static let textBytesMax = 4_096
+
     /// The text of a value that must be text and not empty; `what` as in "`audience` of a service".
-    func text(_ node: Int, _ what: String, example: String) -> String? {
+    func text(
+        _ node: Int, _ what: String, example: String, bytesMax: Int = ModelReader.textBytesMax
+    ) -> String? {
         guard tree.isScalar(node) else {
             wrongType(node, "\(what) is one text", "write one value, as in `\(example)`")
             return nil
         }
         guard !tree.bytes(node).isEmpty else {
             sink.error(
-                .emptyValue, at: position(node), "\(what) is empty", mend: "write a value, as in `\(example)`")
+                .emptyValue, at: position(node), "\(what) is empty", mend: "write a value, as in `\(example)`"
+            )
+            return nil
+        }
+        guard tree.bytes(node).count <= bytesMax else {
+            sink.error(
+                .limitExceeded, at: position(node),
+                "\(what) has \(tree.bytes(node).count) bytes, \(bytesMax) are the most", mend: "write less")
             return nil
         }
         return tree.string(node)
@@ -198,7 +211,8 @@ final class PolicyReader {
         let members = tree.members(node)
         guard !members.isEmpty else {
             sink.error(
-                .emptyValue, at: position(node), "\(what) is an empty list", mend: "write a list, as in `\(example)`")
+                .emptyValue, at: position(node), "\(what) is an empty list",
+                mend: "write a list, as in `\(example)`")
             return nil
         }
         return members
@@ -254,7 +268,7 @@ final class PolicyReader {
             notes: [Diagnostic.Note(position: position(first), message: "the first one")])
     }
 
-    /// Visits key and value nodes of a mapping whose keys are names of the policy's own; reports repeated ones.
+    /// Visits keys and values of a mapping whose keys are names of the policy's own; reports repeated ones.
     func forEachEntry(_ node: Int, _ body: (_ key: Int, _ value: Int, _ name: String) -> Void) {
         var seen: [String: Int] = [:]
         var key = node + 1

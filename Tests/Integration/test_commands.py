@@ -1,0 +1,155 @@
+"""The commands as a person uses them: exit statuses, JSON, and messages that say where and what to do."""
+
+import json
+import os
+import time
+
+import issuer
+from daemon import POLICY, Stage, cli
+
+BAD = POLICY.replace("match: GET /orders, scopes: orders:read", "match: GET /orders, scopes: orders:reed")
+TESTS = """\
+tests:
+  - { request: GET https://api.example.com/v1/orders, scopes: ["orders:read"], expect: allow }
+  - { request: POST https://api.example.com/v1/orders, scopes: ["orders:read"], expect: insufficient_scope }
+  - { request: GET https://api.example.com/v1/nothing/here, scopes: ["orders:read"], expect: deny }
+"""
+
+
+def test_help():
+    for words in ([], ["serve"], ["policy"], ["policy", "check"], ["policy", "test"], ["policy", "show"], ["explain"],
+                  ["decide"], ["token"], ["token", "verify"], ["token", "signature"], ["token", "decode"],
+                  ["token", "mint"], ["keys"], ["keys", "generate"], ["health"], ["status"]):
+        _, out, _ = cli(*words, "--help", check=0)
+        assert "USAGE" in out, (words, out)
+    status, _, err = cli("nonsense")
+    assert status not in (0, 1), (status, err)
+
+
+def test_policy_check():
+    with Stage() as stage:
+        cli("policy", "check", stage.policy, check=0)
+        stage.policy.write_text(BAD)
+        _, out, err = cli("policy", "check", stage.policy, check=1)
+        line = next(n for n, text in enumerate(BAD.splitlines(), 1) if "orders:reed" in text)
+        assert f"policy.yaml:{line}:" in out + err and "orders:read" in out + err, out + err
+        _, out, _ = cli("policy", "check", stage.policy, "--json", check=1)
+        assert "orders:reed" in json.dumps(json.loads(out)), out
+        assert cli("policy", "check", stage.folder / "missing.yaml")[0] not in (0, 139)
+
+
+def test_policy_check_finds_several_at_once():
+    with Stage() as stage:
+        stage.policy.write_text(BAD.replace("hosts: [admin.example.com]", "hosts: [ADMIN.example.com]")
+                                .replace("profile: rfc9068", "profile: lax"))
+        _, out, err = cli("policy", "check", stage.policy, check=1)
+        for word in ("orders:reed", "ADMIN.example.com", "lax"):
+            assert word in out + err, (word, out + err)
+
+
+def test_policy_test():
+    with Stage() as stage:
+        stage.policy.write_text(POLICY + TESTS)
+        cli("policy", "test", stage.policy, check=0)
+        stage.policy.write_text(POLICY + TESTS.replace("expect: insufficient_scope", "expect: allow"))
+        _, out, err = cli("policy", "test", stage.policy, check=1)
+        assert "insufficient_scope" in out + err, out + err
+        cli("policy", "test", stage.policy, "--json", check=1)
+
+
+def test_policy_show():
+    with Stage() as stage:
+        _, out, _ = cli("policy", "show", stage.policy, check=0)
+        for word in ("/v1/orders/{order}", "payments:charge", "api.example.com", "DELETE"):
+            assert word in out, (word, out)
+        _, out, _ = cli("policy", "show", stage.policy, "--json", check=0)
+        assert "payments:charge" in json.dumps(json.loads(out))
+
+
+def test_explain_offline_and_the_running_daemon():
+    with Stage() as stage:
+        token = stage.write("token", stage.token())
+        arguments = ["--method", "POST", "--target", "/v1/orders", "--host", "api.example.com", "--token-file", token]
+        _, out, _ = cli("explain", "--policy", stage.policy, *arguments, check=None)
+        assert "insufficient_scope" in out and "payments:charge" in out, out
+        daemon = stage.daemon()
+        _, out, _ = cli("explain", "--address", daemon.admin, *arguments, check=None)
+        assert "insufficient_scope" in out and "payments:charge" in out, out
+        assert stage.token().split(".")[2] not in out
+        arguments[1] = "GET"
+        status, out, _ = cli("explain", "--address", daemon.admin, *arguments)
+        assert status == 0 and "granted" in out, (status, out)
+
+
+def test_decide():
+    with Stage() as stage:
+        now = int(time.time())
+        lines = [
+            {"id": "1", "method": "GET", "target": "/v1/orders", "host": "api.example.com", "scheme": "https",
+             "port": 443, "authorization": ["Bearer " + stage.token()]},
+            {"id": "2", "method": "POST", "target": "/v1/orders", "host": "api.example.com", "scheme": "https",
+             "port": 443, "authorization": ["Bearer " + stage.token()]},
+            {"id": "3", "method": "GET", "target": "/v1/orders", "host": "api.example.com", "scheme": "https",
+             "port": 443, "authorization": []},
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        _, out, _ = cli("decide", "--policy", stage.policy, "--at", now, stdin=text, check=0)
+        answers = [json.loads(line) for line in out.splitlines()]
+        assert [(answer["id"], answer["verdict"], answer["status"], answer["reason"]) for answer in answers] == [
+            ("1", "allow", 200, "granted"), ("2", "deny", 403, "insufficient_scope"), ("3", "deny", 401, "no_token")]
+        for answer in answers:
+            for field in ("service", "route", "policy", "issuer", "subject", "client", "granted", "required", "challenge"):
+                assert field in answer, (field, answer)
+        assert answers[0]["granted"] == ["orders:read"] and answers[0]["subject"] == "alice", answers[0]
+        # A bad line is an answer of its own or an end with a message, never silence.
+        status, out, err = cli("decide", "--policy", stage.policy, stdin='{"id": "x"}\nnot json\n' + text)
+        assert status != 0 or len(out.splitlines()) == 5, (status, out, err)
+        assert '"verdict":"allow"' not in (out.splitlines() or [""])[0].replace(" ", "")
+
+
+def test_generated_keys_and_minted_tokens_work():
+    """The commands for development, against the daemon and against the tests' own issuer library."""
+    for algorithm in issuer.ALGORITHMS:
+        with Stage(policy=POLICY.replace("algorithms: [ES256]", f"algorithms: [{algorithm}]")) as stage:
+            folder = stage.folder / "keys"
+            cli("keys", "generate", "--algorithm", algorithm, "--kid", "dev", "--output", folder, check=0)
+            assert os.stat(folder / "private.jwk").st_mode & 0o777 == 0o600
+            public = json.loads((folder / "jwks.json").read_text())
+            assert public["keys"][0]["kid"] == "dev" and "d" not in public["keys"][0], public
+            claims = issuer.claims()
+            _, out, _ = cli("token", "mint", "--key", folder / "private.jwk", "--claims", json.dumps(claims), check=0)
+            token = out.strip()
+            stage.replace("jwks.json", (folder / "jwks.json").read_text())
+            _, out, _ = cli("token", "verify", "--policy", stage.policy, stdin=token, check=None)
+            answer = json.loads(out)
+            assert answer["valid"] is True, (algorithm, answer)
+            _, out, _ = cli("token", "verify", "--jwks", folder / "jwks.json", "--issuer", issuer.ISSUER, "--audience",
+                            issuer.AUDIENCE, "--algorithm", algorithm, stdin=token)
+            assert json.loads(out)["valid"] is True, (algorithm, out)
+            _, out, _ = cli("token", "signature", "--jwks", folder / "jwks.json", stdin=token)
+            assert json.loads(out)["valid"] is True, (algorithm, out)
+            _, out, _ = cli("token", "signature", "--jwks", folder / "jwks.json", stdin=token[:-8] + "AAAAAAAA")
+            assert json.loads(out)["valid"] is False, (algorithm, out)
+            _, out, _ = cli("token", "decode", stdin=token, check=0)
+            assert "alice" in out, out
+        # and the other way about: tokens of the tests' issuer
+        with Stage(policy=POLICY.replace("algorithms: [ES256]", f"algorithms: [{algorithm}]"), algorithm=algorithm) as stage:
+            lines = "\n".join([stage.token(), stage.token(lifetime=-5), "x"]) + "\n"
+            _, out, _ = cli("token", "verify", "--policy", stage.policy, "--lines", stdin=lines)
+            answers = [json.loads(line) for line in out.splitlines()]
+            assert [(answer["valid"], answer.get("reason")) for answer in answers][1:] == [
+                (False, "expired"), (False, "token_malformed")], answers
+            assert answers[0]["valid"] is True
+
+
+def test_a_changed_policy_is_judged_by_the_running_daemon():
+    """explain --address speaks of what is served, not of what lies on disk."""
+    with Stage() as stage:
+        daemon = stage.daemon()
+        token = stage.write("token", stage.token("orders:admin"))
+        arguments = ["--method", "GET", "--target", "/v1/files/a", "--host", "api.example.com", "--token-file", token]
+        _, out, _ = cli("explain", "--address", daemon.admin, *arguments)
+        assert "insufficient_scope" in out, out
+        daemon.reload(POLICY.replace("GET /files/**, scopes: files:read", "GET /files/**, scopes: orders:admin"))
+        _, out, _ = cli("explain", "--address", daemon.admin, *arguments)
+        assert "granted" in out, out
