@@ -3,7 +3,8 @@
 # all parts; the exit status is 0 without a failure.
 #
 #     Tests/run.sh                  everything
-#     Tests/run.sh PART…            some of: lint build unit release integration differential fuzz bench demo
+#     Tests/run.sh PART…            some of: lint build unit release integration allocations differential fuzz bench
+#                                demo
 #
 # SCOPECHECK_VECTORS names the folder of vectors written by others (default ../shared/vectors); without it those
 # cases are counted as skipped.
@@ -11,7 +12,7 @@ set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 export SCOPECHECK_VECTORS=${SCOPECHECK_VECTORS:-$root/../shared/vectors}
-all="lint build unit release integration differential fuzz bench demo"
+all="lint build unit release integration allocations differential fuzz bench demo"
 parts=" ${*:-$all} "
 for part in $parts; do
     case " $all " in *" $part "*) ;; *) echo "unknown part \`$part\`; there are: $all" >&2; exit 2 ;; esac
@@ -72,7 +73,7 @@ counted() {
 
 heading "Debian packages"
 Tests/install.sh libfcgi-dev libssl-dev liblmdb-dev pkg-config nginx:nginx-light lighttpd:lighttpd \
-    apache2:apache2-bin curl ca-certificates python3 python3-cryptography python3-yaml || exit 1
+    apache2:apache2-bin curl ca-certificates gcc python3 python3-cryptography python3-yaml || exit 1
 command -v swift >/dev/null || {
     echo "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH" >&2
     exit 1
@@ -112,6 +113,10 @@ fi
 if wanted integration; then
     heading "integration tests with real proxies"
     counted "integration tests" $python Tests/Integration/run.py
+fi
+if wanted allocations; then
+    heading "allocations and locks on the request path"
+    counted "allocations" $python Tests/Allocations/run.py
 fi
 if wanted differential; then
     heading "differential test against the reference evaluator"

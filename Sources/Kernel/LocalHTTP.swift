@@ -177,8 +177,7 @@ struct HTTPResponseText {
 private func headEnd(_ bytes: [UInt8]) -> Int? {
     var index = 0
     while index + 3 < bytes.count, index < LocalHTTP.headBytesMax {
-        if bytes[index] == 0x0D, bytes[index + 1] == 0x0A, bytes[index + 2] == 0x0D, bytes[index + 3] == 0x0A
-        {
+        if bytes[index] == 0x0D, bytes[index + 1] == 0x0A, bytes[index + 2] == 0x0D, bytes[index + 3] == 0x0A {
             return index
         }
         index += 1

@@ -25,8 +25,9 @@ extension HostTable {
         var search = PathSearch(choice: EveryTerminal())
         if case .unreadable = find(path, port: port, &search) { return nil }
         var result: [ConsideredPath] = []
+        var rulesLeft = listedRulesMax
         for terminal in search.choice.found {
-            guard let routes = listed(terminal, path: "", port: nil) else { return nil }
+            guard let routes = listed(terminal, path: "", port: nil, &rulesLeft) else { return nil }
             result.append(ConsideredPath(routes: routes))
         }
         return result
@@ -39,7 +40,7 @@ extension HostTable {
             let directory = word(HostLayout.portDirectory),
             let root = root(at: HostLayout.defaultRoot, bound: HostLayout.defaultBound)
         else { return nil }
-        var all = Listing(nodesLeft: bytes.count / HostLayout.nodeBytes)
+        var all = Listing(nodesLeft: bytes.count / HostLayout.nodeBytes, rulesLeft: listedRulesMax)
         if root.node != 0, !list(root.node, "", 0, nil, into: &all) { return nil }
         guard ports <= bytes.count / HostLayout.portBytes else { return nil }
         for index in 0..<ports {
@@ -48,13 +49,19 @@ extension HostTable {
                 let root = self.root(at: entry + HostLayout.portRoot, bound: entry + HostLayout.portBound)
             else { return nil }
             all.nodesLeft = bytes.count / HostLayout.nodeBytes
+            all.rulesLeft = listedRulesMax
             if root.node != 0, !list(root.node, "", 0, port, into: &all) { return nil }
         }
         return all.routes
     }
 
+    /// Every rule of one trie is named in four bytes at the least. A corrupt table could name the same ones
+    /// from every terminal, and a list of it would be far longer than the table.
+    private var listedRulesMax: Int { bytes.count / 4 }
+
     private struct Listing {
         var nodesLeft: Int
+        var rulesLeft: Int
         var routes: [ListedRoute] = []
     }
 
@@ -87,12 +94,14 @@ extension HostTable {
 
     private func append(_ terminal: Int, _ path: String, _ port: UInt16?, to list: inout Listing) -> Bool {
         guard terminal != 0 else { return true }
-        guard let routes = listed(terminal, path: path, port: port) else { return false }
+        guard let routes = listed(terminal, path: path, port: port, &list.rulesLeft) else { return false }
         list.routes += routes
         return true
     }
 
-    private func listed(_ terminal: Int, path: String, port: UInt16?) -> [ListedRoute]? {
+    private func listed(
+        _ terminal: Int, path: String, port: UInt16?, _ rulesLeft: inout Int
+    ) -> [ListedRoute]? {
         guard let count = word(terminal), count <= (bytes.count - terminal) / HostLayout.entryBytes else {
             return nil
         }
@@ -100,8 +109,9 @@ extension HostTable {
         for index in 0..<count {
             let entry = terminal + HostLayout.terminalBytes + index * HostLayout.entryBytes
             guard let first = word(entry + HostLayout.entryRule),
-                let rules = word(entry + HostLayout.entryRuleCount), rules > 0, rules <= bytes.count / 4
+                let rules = word(entry + HostLayout.entryRuleCount), rules > 0, rules <= rulesLeft
             else { return nil }
+            rulesLeft -= rules
             for number in 0..<rules {
                 guard let offset = rules == 1 ? first : word(first + 4 * number), let rule = rule(at: offset)
                 else { return nil }

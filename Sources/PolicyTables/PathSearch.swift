@@ -148,8 +148,7 @@ extension HostTable {
     }
 
     @inline(__always)
-    private func accepted<Choice: TerminalChoice>(_ terminal: Int, _ search: inout PathSearch<Choice>) -> Int
-    {
+    private func accepted<Choice: TerminalChoice>(_ terminal: Int, _ search: inout PathSearch<Choice>) -> Int {
         terminal != 0 && search.choice.accepts(terminal, in: self) ? terminal : 0
     }
 

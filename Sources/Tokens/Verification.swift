@@ -94,8 +94,7 @@ struct Verification: ~Copyable {
         guard verifier.verify(message: signed, signature: signature.bytes) else { throw .signatureInvalid }
     }
 
-    func checkedClaims(_ found: Found, _ issuer: IssuerKeys, _ now: Int64) throws(TokenRefusal) -> TokenClaims
-    {
+    func checkedClaims(_ found: Found, _ issuer: IssuerKeys, _ now: Int64) throws(TokenRefusal) -> TokenClaims {
         let claims = try TokenClaims(claimsIndex, found.places, payload.bytes, issuer)
         // An explicit type has said what the token is; without one, members of other kinds speak.
         guard found.header.type == .accessToken || !found.places.isOtherKind else { throw .typeMismatch }

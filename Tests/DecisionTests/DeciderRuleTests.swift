@@ -252,24 +252,6 @@ import Tokens
         #expect(try reason("/v1/teams/red/ann", sub: "ann", team: "[\"red\"]") == .bindingMismatch)
     }
 
-    @Test("a segment that the path does not have equals no claim, not even an empty one")
-    func missingSegment() throws {
-        var model = sampleModel()
-        model.services[0].routes = [route("GET /v1/**", all: [Scope.read], bindings: [(2, "team")])]
-        let world = try World(model)
-        let decider = try world.decider()
-        for (target, team, reason) in [
-            ("/v1/a/red", "red", Reason.granted), ("/v1/a/red/b", "red", .granted),
-            ("/v1/a", "", .bindingMismatch),
-            ("/v1/a/", "", .bindingMismatch), ("/v1/", "", .bindingMismatch),
-            ("/v1/a/red", "", .bindingMismatch),
-        ] {
-            let token = try world.token(TokenPlan().with { $0.more = [("team", "\"\(team)\"")] })
-            #expect(
-                decider.verdict(Request("GET", target).bearing(token)).reason == reason, "\(target) \(team)")
-        }
-    }
-
     @Test("cookies and subprotocols where the service takes them; issuers and hosts of services")
     func services() throws {
         let world = try World()

@@ -76,7 +76,14 @@ def read_target(target):
             segment.decode("utf-8")
         except UnicodeDecodeError:
             raise Denied("ambiguous_target") from None
-    return authority, segments
+    # The same segments to a reader that does not take `%40` for `@`: what is escaped without need stays apart.
+    spelled = [re.sub(rb"%(..)", lambda escape: keep_apart(int(escape[1], 16)), segment)
+               for segment in path.split(b"/")[1:]]
+    return authority, segments, spelled
+
+
+def keep_apart(byte):
+    return b"\0" + bytes([byte]) if byte in b"!$&'()*+,=:@;" else bytes([byte])
 
 
 def read_host(host):
@@ -407,7 +414,7 @@ class Evaluator:
             raise Denied("conflicting_facts")
         if scheme.lower() not in ("http", "https"):
             raise Denied("conflicting_facts")
-        authority, segments = read_target(line["target"].encode())
+        authority, segments, spelled = read_target(line["target"].encode())
         host = read_host(line["host"].encode())
         if host is None:
             raise Denied("unknown_host")
@@ -416,8 +423,12 @@ class Evaluator:
         normalized = line.get("normalized_path")
         if normalized and normalized.encode() != b"/" + b"/".join(segments):
             raise Denied("path_mismatch")
-        route = self._route(line, host, int(port), segments)
-        found["route"] = route
+        readings = [self._reading(line, host, int(port), reading) for reading in (segments, spelled)]
+        if readings[0] != readings[1]:
+            raise Denied("ambiguous_target")
+        if isinstance(readings[0], str):
+            raise Denied(readings[0])
+        route = found["route"] = readings[0]
         if route.public:
             return "public"
         if route.preflight:
@@ -443,6 +454,13 @@ class Evaluator:
         return granted
 
     # --- routes
+
+    def _reading(self, line, host, port, segments):
+        """The route for one way of reading the path, or the reason why there is none."""
+        try:
+            return self._route(line, host, port, segments)
+        except Denied as denied:
+            return denied.reason
 
     def _route(self, line, host, port, segments):
         services = [service for service in self.services if host in service.hosts]

@@ -102,11 +102,15 @@ struct StatusReport: Sendable {
             let problem = status.lastError.map { "; last error: \($0)" } ?? ""
             lines.append("issuer     \(status.issuer): \(status.keyCount) keys, \(status.state)\(age)\(problem)")
         }
-        for listener in listeners { lines.append("listener   \(listener.address) (\(listener.wire == .http ? "HTTP" : "FastCGI"))") }
+        for listener in listeners {
+            lines.append("listener   \(listener.address) (\(listener.wire == .http ? "HTTP" : "FastCGI"))")
+        }
         lines.append(
-            "answers    \(sum.counts.allowed) allowed, \(sum.counts.denied) denied, \(sum.counts.unanswerable) not answerable")
+            "answers    \(sum.counts.allowed) allowed, \(sum.counts.denied) denied, \(sum.counts.unanswerable) not answerable"
+        )
         lines.append(
-            "tokens     \(sum.cachedTokens) cached, \(sum.counts.tokenCacheHits) hits, \(sum.counts.verifications) verified")
+            "tokens     \(sum.cachedTokens) cached, \(sum.counts.tokenCacheHits) hits, \(sum.counts.verifications) verified"
+        )
         lines.append("now        \(sum.connections) connections, \(workers.count) workers")
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }

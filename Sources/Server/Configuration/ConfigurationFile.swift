@@ -78,11 +78,12 @@ public struct ConfigurationFile {
         if top["store"] == nil { add(root, "`store` is missing", "name the folder of the store") }
         settings.policy = path(top["policy"])
         if let value = number(top["workers"], 1...64) { settings.workers = value }
-        if let value = number(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
+        if let value = byteCount(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
         let allowsRemote = boolean(top["allow_remote"]) ?? false
         for node in items(top["fastcgi"]) { addListener(node, .fastCGI, allowsRemote, &settings) }
         for node in items(top["http"]) { addListener(node, .http, allowsRemote, &settings) }
         if let admin = top["admin"] { settings.admin = listener(admin, .admin, false) }
+        refuseRepeatedAddresses(settings, items(top["fastcgi"]) + items(top["http"]))
         readLimits(top["limits"], &settings)
         readKeys(top["keys"], &settings)
         if let value = number(section(top["token_cache"], "token_cache", ["entries"])["entries"], 8...(1 << 26)) {
@@ -107,10 +108,10 @@ public struct ConfigurationFile {
 
     private mutating func readKeys(_ node: Node?, _ settings: inout DaemonSettings) {
         let keys = section(node, "keys", ["refresh", "cooldown", "max_stale", "timeout", "ca_file"])
-        if let value = milliseconds(keys["refresh"]) { settings.keys.refreshSeconds = max(1, value / 1_000) }
-        if let value = milliseconds(keys["cooldown"]) { settings.keys.cooldownSeconds = max(1, value / 1_000) }
-        if let value = milliseconds(keys["max_stale"]) { settings.keys.staleSecondsMax = max(1, value / 1_000) }
-        if let value = milliseconds(keys["timeout"]) { settings.keys.timeoutSeconds = max(1, value / 1_000) }
+        if let value = seconds(keys["refresh"]) { settings.keys.refreshSeconds = value }
+        if let value = seconds(keys["cooldown"]) { settings.keys.cooldownSeconds = value }
+        if let value = seconds(keys["max_stale"]) { settings.keys.staleSecondsMax = value }
+        if let value = seconds(keys["timeout"]) { settings.keys.timeoutSeconds = value }
         settings.keys.certificateAuthorityFile = path(keys["ca_file"])
     }
 
@@ -126,7 +127,8 @@ public struct ConfigurationFile {
         _ node: Node, _ kind: ListenerSettings.Kind, _ allowsRemote: Bool
     ) -> ListenerSettings? {
         var known = ["address", "mode", "owner", "group", "peers"]
-        if kind == .fastCGI { known += ["engine", "profile"] }
+        if kind != .admin { known += ["profile"] }
+        if kind == .fastCGI { known += ["engine"] }
         let keys = section(node, "a listener", known)
         guard let addressNode = keys["address"], let text = string(addressNode) else {
             if keys["address"] == nil { add(node, "the listener has no `address`", "write unix:PATH or HOST:PORT") }
@@ -141,15 +143,30 @@ public struct ConfigurationFile {
         }
         var result = ListenerSettings(kind: kind, address: address)
         if case .unix(let path) = address {
-            result.address = .unix(path: Files.resolve(path, against: folder))
+            let resolved = Files.resolve(path, against: folder)
+            result.address = .unix(path: resolved)
+            if resolved.utf8.count > ListenAddress.unixPathBytesMax {
+                add(
+                    addressNode,
+                    "`\(resolved)` has \(resolved.utf8.count) bytes, a socket's path at most"
+                        + " \(ListenAddress.unixPathBytesMax)", "use a shorter path")
+            }
             if kind == .admin { result.permissions.mode = 0o600 }
         } else if kind == .admin {
             add(addressNode, "the admin listener must be a unix socket", "write unix:PATH")
         } else if !address.isLocal, !allowsRemote {
-            add(addressNode, "`\(text)` is not a loopback address: whoever reaches it can ask anything",
+            add(
+                addressNode, "`\(text)` is not a loopback address: whoever reaches it can ask anything",
                 "use a unix socket or 127.0.0.1, or write `allow_remote: true`")
         }
-        readPermissions(keys, &result)
+        if result.isUnix {
+            readPermissions(keys, &result)
+        } else {
+            for name in ["mode", "owner", "group", "peers"] {
+                guard let node = keys[name] else { continue }
+                add(node, "`\(name)` has no effect on a TCP address", "remove it, or use a unix socket")
+            }
+        }
         switch choice(keys["engine"], ["native", "libfcgi"]) {
         case "libfcgi": result.kind = .libFCGI
         default: break
@@ -160,8 +177,14 @@ public struct ConfigurationFile {
 
     private mutating func readPermissions(_ keys: [String: Node], _ result: inout ListenerSettings) {
         if let node = keys["mode"], let text = string(node) {
-            if let mode = UInt32(text, radix: 8), mode <= 0o777 {
+            let isOctal = text.utf8.count <= 4 && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x37 }
+            if isOctal, let mode = UInt32(text, radix: 8), mode <= 0o777 {
                 result.permissions.mode = mode
+                if result.kind == .admin, mode & 0o007 != 0 {
+                    add(
+                        node, "`\(text)` lets everyone on this machine administer the daemon",
+                        "write \"0600\", or \"0660\" and a group")
+                }
             } else {
                 add(node, "`\(text)` is no file mode", "write it in octal and in quotes, as in \"0660\"")
             }
@@ -182,13 +205,32 @@ public struct ConfigurationFile {
             return
         }
         var users: [UInt32] = []
+        if items(peers).isEmpty {
+            add(peers, "`peers` lists nobody", "name the user that the proxy's workers run as, or remove it")
+        }
         for node in items(peers) {
             guard let name = string(node) else { continue }
-            if let id = Accounts.userID(name) { users.append(id) } else {
+            if let id = Accounts.userID(name) {
+                users.append(id)
+            } else {
                 add(node, "there is no user `\(name)`", "name the user that the proxy's workers run as")
             }
         }
         result.peerUserIDs = users
+    }
+
+    /// Two listeners on one address: the second would find the first one answering.
+    private mutating func refuseRepeatedAddresses(_ settings: DaemonSettings, _ nodes: [Node]) {
+        var seen: Set<ListenAddress> = []
+        if let address = settings.admin?.address { seen.insert(address) }
+        // A listener that was refused has no settings; then its own problem is told first.
+        guard nodes.count == settings.listeners.count else { return }
+        for (node, listener) in zip(nodes, settings.listeners) {
+            // Port 0 is a different port each time.
+            if case .tcp(_, 0) = listener.address { continue }
+            if seen.insert(listener.address).inserted { continue }
+            add(node, "another listener has the address `\(listener.address)` too", "give each one of its own")
+        }
     }
 
     // MARK: values
@@ -249,6 +291,30 @@ public struct ConfigurationFile {
         guard let text = string(node) else { return nil }
         if let value = Int(text), range.contains(value) { return value }
         add(node, "`\(text)` is not a whole number from \(range.lowerBound) to \(range.upperBound)", "correct it")
+        return nil
+    }
+
+    /// A number of bytes, alone or with KiB, MiB or GiB.
+    private mutating func byteCount(_ node: Node?, _ range: ClosedRange<Int>) -> Int? {
+        guard let text = string(node) else { return nil }
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let factors = ["": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
+        if let value = Int(digits), let factor = factors[String(text.dropFirst(digits.count))],
+            value <= range.upperBound / factor, range.contains(value * factor)
+        {
+            return value * factor
+        }
+        add(
+            node, "`\(text)` is no size from \(range.lowerBound) to \(range.upperBound) bytes",
+            "write a whole number and KiB, MiB or GiB, as in 16GiB")
+        return nil
+    }
+
+    /// A duration of whole seconds.
+    private mutating func seconds(_ node: Node?) -> Int64? {
+        guard let value = milliseconds(node) else { return nil }
+        if value % 1_000 == 0 { return value / 1_000 }
+        add(node, "\(value) ms is not a whole number of seconds", "write whole seconds, as in 5s")
         return nil
     }
 

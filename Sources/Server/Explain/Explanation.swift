@@ -167,7 +167,9 @@ public struct Explanation {
         var lines = ["\(isAllow ? "allow" : "deny"): \(decider.reason.name) (status \(decider.status))"]
         if let observed = details.observedReason { lines.append("  enforcement would have said: \(observed.name)") }
         lines.append("  policy: \(decider.policyLabel.isEmpty ? "none" : string(decider.policyLabel))")
-        if !details.path.isEmpty { lines.append("  target: host \(string(details.host)), path \(string(details.path))") }
+        if !details.path.isEmpty {
+            lines.append("  target: host \(string(details.host)), path \(string(details.path))")
+        }
         for (rank, path) in consideredPaths.enumerated() {
             for route in path.routes {
                 lines.append("  \(rank == 0 ? "at the most specific path" : "weaker, not looked at"): \(route.label)")

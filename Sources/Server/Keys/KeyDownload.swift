@@ -18,6 +18,7 @@ final class KeyDownload: Sendable {
     private let defaultAuthorityFile: String?
     /// One client for each file of certificate authorities; the empty name stands for the system's.
     private let clients = Mutex<[String: HTTPClient]>([:])
+    private let isStopped = Atomic<Bool>(false)
 
     init(timeoutSeconds: Int64, defaultAuthorityFile: String?) {
         self.timeoutSeconds = timeoutSeconds
@@ -26,6 +27,7 @@ final class KeyDownload: Sendable {
 
     func stop() {
         let open = clients.withLock { clients in
+            isStopped.store(true, ordering: .releasing)
             defer { clients.removeAll() }
             return Array(clients.values)
         }
@@ -155,23 +157,29 @@ final class KeyDownload: Sendable {
         var settings = HTTPClient.Configuration(redirectConfiguration: .disallow)
         settings.timeout.connect = .seconds(timeoutSeconds)
         settings.timeout.read = .seconds(timeoutSeconds)
+        settings.httpVersion = .http1Only
+        // The schedule here tries again; a second try within one fetch only hides why the first one failed.
+        settings.connectionPool.retryConnectionEstablishment = false
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
         if let authorityFile {
-            var tls = TLSConfiguration.makeClientConfiguration()
             do {
                 tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
             } catch {
                 throw .notReachable("the certificate authorities `\(authorityFile)` cannot be read: \(error)")
             }
-            settings.tlsConfiguration = tls
         }
-        let made = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
-        let winner = clients.withLock { clients in
+        settings.tlsConfiguration = tls
+        let client: HTTPClient? = clients.withLock { clients in
+            // A client that nobody shuts down ends the process.
+            guard !isStopped.load(ordering: .acquiring) else { return nil }
             if let known = clients[name] { return known }
+            let made = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
             clients[name] = made
             return made
         }
-        if winner !== made { try? made.syncShutdown() }
-        return winner
+        guard let client else { throw .notReachable("this daemon is being stopped") }
+        return client
     }
 }
 

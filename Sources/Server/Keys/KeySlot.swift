@@ -13,6 +13,7 @@ struct KeySlot: Sendable {
     /// When the present document was last confirmed. Unix seconds.
     private(set) var confirmedAt: Int64 = 0
     var fileStamp: FileStamp?
+    var isFileMissing = false
     var lastError: String?
     var waiters: [@Sendable () -> Void] = []
     private(set) var isFetching = false
@@ -112,7 +113,7 @@ struct KeySlot: Sendable {
             let spread = max(1, refreshSeconds / 10)
             nextFetch = now + refreshSeconds + Int64.random(in: -spread...spread)
         } else {
-            failures = min(failures + 1, 6)
+            failures = min(failures + 1, 7)
             nextFetch = now + min(60, 1 << Int64(failures - 1))
         }
     }

@@ -91,7 +91,8 @@ final class Keyring: Sendable {
             }
             return nextSnapshot(&state)
         }
-        tick()
+        // Elsewhere: the caller may hold a lock that publishing takes.
+        Task.detached { [self] in tick() }
         return snapshot
     }
 
@@ -100,7 +101,8 @@ final class Keyring: Sendable {
         if case .file = model.keySource {
             readFile(&slot, now)
         } else if let kept = (try? store.keys(ofIssuer: model.issuer)) ?? nil, kept.place == slot.place {
-            slot.take(kept.document, fetchedAt: min(kept.fetchedAt, now), staleSecondsMax: settings.staleSecondsMax, now: now)
+            slot.take(
+                kept.document, fetchedAt: min(kept.fetchedAt, now), staleSecondsMax: settings.staleSecondsMax, now: now)
         }
         return slot
     }
@@ -125,7 +127,9 @@ final class Keyring: Sendable {
     func wantKeys(issuerIndex: Int, _ done: @escaping @Sendable () -> Void) -> Bool {
         let now = monotonicSeconds()
         let starts: KeySlot?? = state.withLock { state in
-            guard !state.isStopped, issuerIndex < state.slots.count, state.slots[issuerIndex].isRemote else { return nil }
+            guard !state.isStopped, issuerIndex < state.slots.count, state.slots[issuerIndex].isRemote else {
+                return nil
+            }
             if !state.slots[issuerIndex].isFetching {
                 guard state.slots[issuerIndex].mayFetch(after: settings.cooldownSeconds, now: now) else { return nil }
                 state.slots[issuerIndex].begin(now: now)
@@ -144,33 +148,55 @@ final class Keyring: Sendable {
     private func tick() {
         let now = monotonicSeconds()
         let wall = clock.nowSeconds()
-        let (due, snapshot) = state.withLock { state -> ([KeySlot], IssuerSnapshot?) in
-            var due: [KeySlot] = []
+        var due: [KeySlot] = []
+        var reread: [(before: KeySlot, after: KeySlot)] = []
+        let snapshot: IssuerSnapshot? = state.withLock { state in
+            guard !state.isStopped else { return nil }
+            var places = fetchesAtOnceMax - state.slots.count(where: \.isFetching)
             var hasChanged = false
-            guard !state.isStopped else { return ([], nil) }
             for index in state.slots.indices {
-                if state.slots[index].isRemote {
-                    if !state.slots[index].isFetching, state.slots[index].nextFetch <= now {
-                        state.slots[index].begin(now: now)
-                        due.append(state.slots[index])
+                let before = state.slots[index]
+                if !before.isRemote {
+                    rereadFile(&state.slots[index], wall)
+                    if state.slots[index].lastError != before.lastError || state.slots[index].keys !== before.keys {
+                        reread.append((before, state.slots[index]))
                     }
-                    if state.slots[index].age(now: wall, staleSecondsMax: settings.staleSecondsMax) { hasChanged = true }
-                } else if hasFileChanged(state.slots[index]) {
-                    let before = state.slots[index].document
-                    readFile(&state.slots[index], wall)
-                    if state.slots[index].document != before { hasChanged = true }
+                } else if places > 0, !before.isFetching, before.nextFetch <= now {
+                    places -= 1
+                    state.slots[index].begin(now: now)
+                    due.append(state.slots[index])
                 }
+                _ = state.slots[index].age(now: wall, staleSecondsMax: settings.staleSecondsMax)
+                if state.slots[index].issuerKeys !== before.issuerKeys { hasChanged = true }
             }
-            return (due, hasChanged ? nextSnapshot(&state) : nil)
+            return hasChanged ? nextSnapshot(&state) : nil
         }
         for slot in due { fetch(slot) }
+        for (before, after) in reread { logFile(before, after) }
         if let snapshot { tell(snapshot) }
     }
 
-    private func hasFileChanged(_ slot: KeySlot) -> Bool {
-        guard case .file(let name) = slot.model.keySource else { return false }
-        let stamp = try? Files.stamp(Files.resolve(name, against: slot.folder))
-        return stamp != nil && stamp != slot.fileStamp
+    /// Reads the file again when it is another one than last time. One that is gone leaves the keys as they are.
+    private func rereadFile(_ slot: inout KeySlot, _ now: Int64) {
+        guard case .file(let name) = slot.model.keySource else { return }
+        do throws(SystemError) {
+            let stamp = try Files.stamp(Files.resolve(name, against: slot.folder))
+            if stamp != slot.fileStamp || slot.isFileMissing { readFile(&slot, now) }
+            slot.isFileMissing = false
+        } catch {
+            slot.isFileMissing = true
+            slot.lastError = "\(error)"
+        }
+    }
+
+    private func logFile(_ before: KeySlot, _ after: KeySlot) {
+        if let error = after.lastError, error != before.lastError {
+            log.write(
+                .warning, "keys_not_read", "the key file of an issuer cannot be used; the last good set is used",
+                [("issuer", after.model.issuer), ("why", error)])
+        } else if after.keys !== before.keys {
+            log.write(.info, "keys_changed", "new keys of an issuer are in use", [("issuer", after.model.issuer)])
+        }
     }
 
     private func fetch(_ slot: KeySlot) {
@@ -190,14 +216,14 @@ final class Keyring: Sendable {
         let wall = clock.nowSeconds()
         var waiters: [@Sendable () -> Void] = []
         var report: String?
-        let (snapshot, isNew) = state.withLock { state -> (IssuerSnapshot?, Bool) in
+        let (snapshot, isGood) = state.withLock { state -> (IssuerSnapshot?, Bool) in
             guard let index = state.slots.firstIndex(where: { $0.isSameSource(as: fetched) }) else {
                 return (nil, false)
             }
             waiters = state.slots[index].waiters
             state.slots[index].waiters = []
             let hadError = state.slots[index].lastError
-            let before = state.slots[index].keys
+            let before = state.slots[index].issuerKeys
             if let document {
                 state.slots[index].take(
                     document, fetchedAt: wall, staleSecondsMax: settings.staleSecondsMax, now: wall)
@@ -206,7 +232,8 @@ final class Keyring: Sendable {
             }
             if let error = state.slots[index].lastError, error != hadError { report = error }
             state.slots[index].end(now: now, refreshSeconds: settings.refreshSeconds)
-            let isNew = state.slots[index].keys !== before
+            // Also when the same keys are no longer stale.
+            let isNew = state.slots[index].issuerKeys !== before
             return (isNew ? nextSnapshot(&state) : nil, state.slots[index].lastError == nil)
         }
         if let report {
@@ -214,7 +241,7 @@ final class Keyring: Sendable {
                 .warning, "keys_not_fetched", "the keys of an issuer could not be fetched; the last good set is used",
                 [("issuer", fetched.model.issuer), ("why", report)])
         }
-        if let document, isNew { keep(fetched, document, wall) }
+        if let document, isGood { keep(fetched, document, wall) }
         if let snapshot {
             log.write(.info, "keys_changed", "new keys of an issuer are in use", [("issuer", fetched.model.issuer)])
             tell(snapshot)
@@ -254,7 +281,7 @@ final class Keyring: Sendable {
                     }
                 return IssuerKeyStatus(
                     issuer: slot.model.issuer, keyCount: slot.keys?.keys.count ?? 0, state: name,
-                    ageSeconds: slot.keys.map { max(0, now - $0.fetchedAt) }, lastError: slot.lastError)
+                    ageSeconds: slot.keys.map { _ in max(0, now - slot.confirmedAt) }, lastError: slot.lastError)
             }
         }
     }
@@ -263,3 +290,5 @@ final class Keyring: Sendable {
 }
 
 private let tickNanoseconds: UInt64 = 1_000_000_000
+/// Of the fetches that are due by themselves; those that requests ask for are limited by their cooldown.
+private let fetchesAtOnceMax = 32

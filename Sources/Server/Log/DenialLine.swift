@@ -19,6 +19,8 @@ final class DenialLine {
     static let lineBytesMax = 4_096
     /// Bytes of a client-controlled value that are logged.
     private static let valueBytesMax = 256
+    /// When bytes that need escapes make the line too long all the same: no value can keep a denial out of the log.
+    private static let shortValueBytesMax = 32
 
     init(pipe: LinePipe, linesPerSecond: Int) {
         self.pipe = pipe
@@ -35,21 +37,29 @@ final class DenialLine {
             leftOut &+= 1
             return
         }
-        line.removeAll()
-        line.append("{\"time\":\"")
-        line.append(Timestamp(unixNanoseconds: time.unixNanoseconds))
-        line.append(decider.status == 200 ? "\",\"event\":\"observed\"" : "\",\"event\":\"denial\"")
-        decider.appendLogMembers(to: &line, facts, bytes, valueBytesMax: DenialLine.valueBytesMax)
-        if leftOut > 0 {
-            line.append(",\"left_out\":")
-            line.append(decimal: leftOut)
-        }
-        line.append("}\n")
+        compose(decider, facts, bytes, time, valueBytesMax: DenialLine.valueBytesMax)
+        if line.overflowed { compose(decider, facts, bytes, time, valueBytesMax: DenialLine.shortValueBytesMax) }
         guard !line.overflowed, pipe.write(line.bytes) else {
             leftOut &+= 1
             return
         }
         written += 1
         leftOut = 0
+    }
+
+    private func compose(
+        _ decider: Decider, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ time: WorkerClock,
+        valueBytesMax: Int
+    ) {
+        line.removeAll()
+        line.append("{\"time\":\"")
+        line.append(Timestamp(unixNanoseconds: time.unixNanoseconds))
+        line.append(decider.status == 200 ? "\",\"event\":\"observed\"" : "\",\"event\":\"denial\"")
+        decider.appendLogMembers(to: &line, facts, bytes, valueBytesMax: valueBytesMax)
+        if leftOut > 0 {
+            line.append(",\"left_out\":")
+            line.append(decimal: leftOut)
+        }
+        line.append("}\n")
     }
 }

@@ -90,7 +90,9 @@ final class PolicyDesk: Sendable, KeyWaiting {
         guard starts else { return }
         do throws(SystemError) {
             // Compiled in a child; the stack is for the restoring of older layouts.
-            _ = try SystemThread.start(name: "policy-load", stackBytes: 8 << 20, context: self) { $0.loadUntilSettled() }
+            _ = try SystemThread.start(name: "policy-load", stackBytes: 8 << 20, context: self) {
+                $0.loadUntilSettled()
+            }
         } catch {
             state.withLock { $0.isLoading = false }
             log.write(.error, "reload_failed", "no thread for loading the policy: \(error)")

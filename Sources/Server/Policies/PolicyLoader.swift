@@ -88,7 +88,8 @@ final class PolicyLoader: Sendable {
         }
         let name = output.split(separator: "\n").last.map(String.init) ?? ""
         guard name == version.description else {
-            throw Refusal(description: "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
+            throw Refusal(
+                description: "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
         }
         return version
     }

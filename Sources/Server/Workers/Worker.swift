@@ -98,7 +98,8 @@ final class Worker {
         for (index, listener) in listeners.enumerated() {
             if watch {
                 // A socket that cannot be watched again would leave this worker without work, not with wrong work.
-                try? poll.add(listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
+                try? poll.add(
+                    listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
             } else {
                 try? poll.remove(listener.socket.raw)
             }

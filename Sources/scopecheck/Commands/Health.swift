@@ -31,7 +31,11 @@ struct Health: ParsableCommand {
         if json {
             var object = JSONObjectWriter()
             object.add("healthy", boolean: isHealthy)
-            if let status { object.add("status", number: Int64(status)) } else { object.add("problem", string: problem) }
+            if let status {
+                object.add("status", number: Int64(status))
+            } else {
+                object.add("problem", string: problem)
+            }
             printOut(object.text() + [0x0A])
         } else if let status {
             printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy or no keys yet\n")

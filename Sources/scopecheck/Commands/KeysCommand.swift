@@ -49,7 +49,8 @@ struct KeysCommand: ParsableCommand {
                 throw fail("the key could not be made: \(error)")
             }
             guard let output else {
-                printOut(Array("{\"private\":".utf8) + privateText + Array(",\"jwks\":".utf8) + publicText + [0x7D, 0x0A])
+                printOut(
+                    Array("{\"private\":".utf8) + privateText + Array(",\"jwks\":".utf8) + publicText + [0x7D, 0x0A])
                 return
             }
             let privatePath = output + "/private.jwk"

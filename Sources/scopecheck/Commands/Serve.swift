@@ -81,7 +81,8 @@ struct Serve: ParsableCommand {
             settings.admin = ListenerSettings(kind: .admin, address: admin.address, permissions: permissions)
         }
         for listener in settings.listeners where !listener.address.isLocal && config == nil {
-            throw fail("`\(listener.address)` is not a loopback address; allow_remote in a configuration file permits it")
+            throw fail(
+                "`\(listener.address)` is not a loopback address; allow_remote in a configuration file permits it")
         }
         guard !settings.listeners.isEmpty else {
             throw fail("nothing to listen on: give --fastcgi ADDRESS or --http ADDRESS")

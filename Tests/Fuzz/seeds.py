@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of every fuzz target to a folder: good examples of each format and the nearest bad ones.
+
+    seeds.py FOLDER        FOLDER/<target>/seed-<number>
+
+They are only where fuzzing starts; what is committed under corpus/ is what libFuzzer made of them.
+"""
+import base64
+import hmac
+import json
+import os
+import sys
+
+
+def record(kind, content=b"", identifier=1, padding=0, version=1):
+    return bytes([version, kind, identifier >> 8, identifier & 255, len(content) >> 8, len(content) & 255,
+                  padding, 0]) + content + b"\xaa" * padding
+
+
+def begin(identifier=1, role=1, flags=0):
+    return record(1, bytes([role >> 8, role & 255, flags, 0, 0, 0, 0, 0]), identifier)
+
+
+def pair(name, value):
+    def length(text):
+        return bytes([len(text)]) if len(text) < 128 else (0x80000000 | len(text)).to_bytes(4, "big")
+    name, value = name.encode(), value.encode()
+    return length(name) + length(value) + name + value
+
+
+def pairs(**values):
+    return b"".join(pair(name, value) for name, value in values.items())
+
+
+SCOPECHECK = pairs(SC_METHOD="GET", SC_TARGET="/v1/orders/7?x=%41", SC_PATH="/v1/orders/7", SC_HOST="api.example.com",
+                   SC_PORT="443", SC_SCHEME="https", SC_CLIENT_ADDRESS="192.0.2.7", SC_REQUEST_ID="6f1e",
+                   SC_CLIENT_CERTIFICATE="", HTTP_AUTHORIZATION="Bearer abc.def.ghi", HTTP_DPOP="x",
+                   HTTP_ORIGIN="https://a", HTTP_ACCESS_CONTROL_REQUEST_METHOD="PUT", HTTP_COOKIE="t=abc",
+                   HTTP_SEC_WEBSOCKET_PROTOCOL="bearer, abc")
+CGI = pairs(REQUEST_METHOD="GET", REQUEST_URI="/a", SERVER_NAME="h", SERVER_PORT="80", REQUEST_SCHEME="http",
+            HTTPS="off", REMOTE_ADDR="::1", HTTP_AUTHORIZATION="Bearer a")
+CGI_TLS = pairs(HTTPS="on", REQUEST_METHOD="GET", REQUEST_SCHEME="https", HTTP_COOKIE="a=b") + pair("HTTPS", "on")
+HIDING = pair("HTTP_AUTHORIZATION=x", "y") + pair("http_dpop", "z") + pair("SC_METHOD\0", "GET") \
+    + pair("SC_METHODS", "GET") + pair("HTTP_COOKIE", "") + pair("HTTP_COOKIE", "b") + pair("HTTPS", "on") \
+    + pair("REQUEST_SCHEME", "http") + pair("SC_PORT", "1") + pair("SC_PORT", "2") + pair("SC_x", "") + pair("", "")
+
+
+def request(content, identifier=1, role=1, flags=0, size=65535, padding=0):
+    text = begin(identifier, role, flags)
+    for start in range(0, len(content), size):
+        text += record(4, content[start:start + size], identifier, padding)
+    return text + record(4, b"", identifier) + (record(5, b"", identifier) if role == 1 else b"")
+
+
+def fastcgi():
+    streams = [
+        request(SCOPECHECK), request(SCOPECHECK, flags=1) + request(CGI, 2, role=2, flags=1) + request(HIDING, 3, flags=1),
+        request(CGI_TLS, role=2), request(SCOPECHECK, size=50, padding=3, flags=1), request(b"", flags=1) * 12,
+        request(pair("A" * 200, "B" * 300), flags=1),
+        record(9, pairs(FCGI_MAX_CONNS="", FCGI_MAX_REQS="", FCGI_MPXS_CONNS="", OTHER=""), 0) + request(CGI),
+        record(9, b"\x05\x00FCGI", 0), record(77, b"abc", 0, padding=5) + request(CGI),
+        begin(flags=1, role=3) + request(CGI), begin(role=9), begin(1) + begin(2, flags=1) + record(4, b"", 1),
+        begin(1) + begin(1), begin(1) + record(2), begin(1) + record(5), begin(1) + record(4, b"\x7f\x00ab") + record(4),
+        begin(1) + record(4, CGI) + record(4) + record(5, b"body") + record(5), begin(1) + record(8),
+        begin(1) + record(4, b"\xff\xff\xff\xff\x00"), record(1, b"abc"), record(4, version=2), record(4, CGI, 9) * 3,
+        begin(1) + record(4, b"\x00\x00" * 20) + record(4), begin(1) + record(4) + record(4, b"ab"),
+        record(9, b"a" * 5000, 0), request(pair("SC_METHOD", "a" * 4200)), request(CGI, flags=1)[:-3],
+        record(9, b"", 0) * 30, record(50, b"", 0) * 30 + request(CGI),
+        begin(1) + record(4, b"x" * 0xfff0) + record(4, b"x" * 0x20), request(pair("A", "B"), flags=1) * 3,
+    ]
+    for options in (0, 1, 2, 3, 4, 8):
+        for stream in streams if options == 0 else streams[:8]:
+            yield bytes([options, options * 7]) + stream
+
+
+HEAD = (b"GET /check HTTP/1.1\r\nHost: scopecheck\r\nSC-Method: GET\r\nSC-Target: /v1/orders/7\r\nSC-Path: /v1/orders/7\r\n"
+        b"SC-Host: api.example.com\r\nSC-Scheme: https\r\nSC-Port: 443\r\nSC-Client-Address: ::1\r\nSC-Request-Id: 7\r\n"
+        b"SC-Client-Certificate:\r\nAuthorization: Bearer a.b.c\r\nDPoP: x\r\nOrigin: https://a\r\nCookie: a=b; c=d\r\n"
+        b"Access-Control-Request-Method: PUT\r\nSec-WebSocket-Protocol: bearer, a\r\nX:\t v \t\r\n\r\n")
+
+
+def http():
+    def head(*lines, first=b"GET / HTTP/1.1"):
+        return b"\r\n".join((first, b"Host: a") + lines) + b"\r\n\r\n"
+    streams = [
+        HEAD, HEAD + head() + head(b"Connection: close") + head(), b"\r\n" + head(), b"\r\n\r\n" + head(), b"\rX",
+        head(first=b"OPTIONS * HTTP/1.1"), head(first=b"GET * HTTP/1.1"), head(first=b"GET http://a/b HTTP/1.1"),
+        head(first=b"GET https://a/b HTTP/1.1"), head(first=b"GET a HTTP/1.1"), head(first=b"GET /a HTTP/1.0"),
+        head(b"Connection: keep-alive, x", first=b"GET / HTTP/1.0") * 2, b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n", head(first=b"GET / HTTP/2.0"), head(first=b"GET / HTTQ/1.1"), b"GET / HT",
+        b"GET / HTx", head(first=b"GET  / HTTP/1.1"), head(first=b"GET / HTTP/1.1 "), head(first=b" GET / HTTP/1.1"),
+        head(first=b"G\x00T / HTTP/1.1"), head(first=b"GET /\x80 HTTP/1.1"), b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\rX",
+        head(b"Host: b"), head(b"Content-Length: 0"), head(b"Content-Length: 1"), head(b"Content-Length: 00"),
+        head(b"Content-Length:"), head(b"Content-Length: 0", b"Content-Length: 0"), head(b"Content-Length: x"),
+        head(b"Content_Length: 0"), head(b"Transfer_Encoding: x"), head(b"Transfer-Encoding: chunked"),
+        head(b"Transfer-Encoding: chunked", b"Content-Length: 0"), head(b"Expect: 100-continue"), head(b" fold"),
+        head(b"X : 1"), head(b": 1"), head(b"X: 1\n"), head(b"X: a\rb"), head(b"X: \x7f"), head(b"X: \x80\xff"),
+        b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", head(b"SC_Method: x", b"SC-Method: y"),
+        head(b"authorization: a", b"AUTHORIZATION: b"), head(b"Sec_WebSocket_Protocol: x"), head(*[b"X: y"] * 110),
+        head(b"Authorizatio_: a"), head(b"sc-p: 1", b"sc-pat: 1", b"sc-x: 1", b"sc-c: 1"), head(b"x: " + b"a" * 400),
+        b"GET /" + b"a" * 300, head(b"X: 1")[:-1] + b"X", head() + b"GARBAGE\r\n\r\n",
+    ]
+    for options in (0, 1, 2, 3, 4, 8):
+        for stream in streams if options in (0, 2) else streams[:4]:
+            yield bytes([options, options * 7]) + stream
+
+
+KEYS = (b'{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"o1","x":"ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ"},'
+        b'{"kty":"EC","crv":"P-256","kid":"e1","use":"sig","key_ops":["verify"],'
+        b'"x":"UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18","y":"RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q"}]}')
+MODULUS = ("3K38HokGg-yKcxEIO-yEZ2cCO8uu_LKVDfam3N41zEBZYhO-Ion2J-HaebeRB7eNWSIjFRJUMrzXG18U_qGeUdagEB93lYaB5y6EdoIsqX"
+           "RVrgSUro7jPHiD04lWuitVdeimtmSOuXcQ5LWnffHOYSrXG21PDtMSFLA_l2Cphkdk3RkUWGWAZDADx1TT7o7qYt1Ex5l7wv_HL3MrhKfYAk"
+           "KNaQC2DnCAMYLvSNrUIzZhCMaU6HvdNyPbRL33gAI9zg5xYbqbfUa8WgfcjbmXgaSUKuLzDivvCiT7v5TUNteHrXSZzpreYhjlYhLzG_DrR7"
+           "wI1maZ-LaUDO86mbQspQ")
+CLAIMS = {"iss": "https://id.example.com", "sub": "ann", "client_id": "web", "aud": "https://api.example.com",
+          "iat": 1699999990, "exp": 1700000300, "jti": "1", "scope": "orders:read", "tenant": "t1"}
+
+
+def base64url(content):
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def signed(header, claims):
+    """A token of the fixed key, as FixedKeys.swift has it."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    text = base64url(header) + b"." + base64url(claims)
+    return text + b"." + base64url(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))).sign(text))
+
+
+def token():
+    return signed(compact({"alg": "EdDSA", "typ": "at+jwt", "kid": "o1"}), compact(CLAIMS))
+
+
+def claims_sets():
+    yield CLAIMS
+    for name in CLAIMS:
+        yield {key: value for key, value in CLAIMS.items() if key != name}
+        yield {**CLAIMS, name: 5 if isinstance(CLAIMS[name], str) else "5"}
+        yield {**CLAIMS, name: ["a", "b"]}
+    for changes in (
+            {"aud": ["x", "second"]}, {"aud": []}, {"aud": [1]}, {"aud": "other"}, {"exp": 1700000000.5}, {"exp": 1e9},
+            {"exp": -1}, {"exp": 1 << 60}, {"nbf": 1700000100}, {"nbf": 1699999999.5}, {"iat": 1700000400}, {"cnf": {}},
+            {"cnf": {"jkt": "a"}}, {"cnf": 1}, {"scope": "a  b"}, {"scope": ["orders:read", "b"]}, {"scope": ["a b"]},
+            {"scope": [1]}, {"scope": []}, {"scope": ""}, {"events": {}}, {"token_introspection": {}}, {"status_list": {}},
+            {"iss": "https://old.example.com"}, {"iss": "https://none.example.com"}, {"iss": "https://x.example.com"},
+            {"iss": "https://compat.example.com", "azp": "web", "scp": ["a", "b"]}, {"team": "\u00e9\U0001F600"},
+            {"team": ["a"]}, {"sub": ""}, {"scope": " ".join("s%d" % n for n in range(1100))},
+            {"scope": ["s%d" % n for n in range(1100)]}):
+        yield {**CLAIMS, **changes}
+    yield {"iss": "https://compat.example.com", "aud": "second", "exp": 1700000300}
+
+
+JSON_TEXTS = [
+    b'{"a":[1,"x",{"b":null}],"c":true,"d":false}', b"[]", b"{}", b'"a"', b"12", b"-0.5e+7", b"1E2", b"01", b"1.", b"-",
+    b"1e", b"tru", b"nul1", b" { } ", b'{"a":1,"a":2}', b'{"a":1,"\\u0061":2}', b'{"a" 1}', b'{"a":1,}', b"[1,]", b"[1 2]",
+    b'"\\ud83d\\ude00\\n\\"\\/\\b\\f\\r\\t\\\\"', b'"\\ud83d"', b'"\\udc00"', b'"\\ud83d\\u0061"', b'"\\u0000"', b'"\\x"', b'"\\u00g0"',
+    b'"\\', b'"\\ud83d\\uzzzz"', '"\u00e9\u20ac\U0001F600\U0010FFFF"'.encode(), b'"\xc0\xaf"', b'"\xed\xa0\x80"',
+    b'"\xf4\x90\x80\x80"', b'"\xe0\x80\x80"', b'"\xf0\x80\x80\x80"', b'"\xf1\x80"', b'"a\x01"', b"\xef\xbb\xbf{}", b"", b"  ", b"{} x",
+    b"[" * 70 + b"]" * 70, b'{"a":' * 9 + b"1" + b"}" * 9, b'"abcdefghijklmnopqrstuvwxyz"', b"@", b"{1:2}", b'{"a":1}}',
+    b'{"a', b'{"a"', b'{"a":', b'{"a":1', b"{,}", b'{"\\u00e9\\ud83d\\ude00\\t\\b\\f\\n\\r":1}',
+    compact({"n%d" % n: n for n in range(20)}), compact({"n%d" % n: n for n in range(300)}),
+    b'{"a1":1,"a2":1,"a3":1,"a4":1,"a5":1,"a6":1,"a7":1,"a8":1,"a9":1,"b1":1,"b2":1,"b3":1,"b4":1,"b5":1,"b6":1,"b7":1,'
+    b'"b8":1,"\\u0062\\u0038":2}', compact([[{"m%d" % n: 1} for n in range(60)] for _ in range(80)]),
+    compact({"n%d" % n: n for n in range(20)})[:-1] + b',"n7":1}', compact([1] * 17000),
+]
+
+
+def key_sets():
+    import copy
+    ed = {"kty": "OKP", "crv": "Ed25519", "kid": "o1", "x": "ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ"}
+    ec = {"kty": "EC", "crv": "P-256", "kid": "e1", "x": "UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18",
+          "y": "RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q"}
+    rsa = {"kty": "RSA", "kid": "r1", "n": MODULUS, "e": "AQAB"}
+    oct_key = {"kty": "oct", "kid": "h1", "k": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}
+    for keys in ([ed, ec, rsa], [], [1], [ec, ec], [rsa, {**rsa, "alg": "PS256"}], [{**ed, "x": "AAAA"}], [oct_key]):
+        yield compact({"keys": keys})
+    for key in (ed, ec, rsa):
+        for name in key:
+            yield compact({"keys": [{k: v for k, v in key.items() if k != name}]})
+            yield compact({"keys": [{**key, name: 1}, ed]})
+            yield compact({"keys": [{**key, name: "A"}]})
+        for change in ({"alg": "none"}, {"alg": "ES384"}, {"alg": "RS256"}, {"alg": "PS256"}, {"use": "enc"}, {"use": "sig"},
+                       {"key_ops": ["sign"]}, {"key_ops": ["verify", "verify"]}, {"key_ops": "verify"}, {"key_ops": [1]},
+                       {"key_ops": ["verify"]}, {"d": "AQ"}, {"kid": "k" * 1100}, {"kid": "a\u0001\u00e9"}, {"crv": "P-384"},
+                       {"crv": "P-521"}, {"kty": "XX"}, {"n": "AQAB"}, {"e": "AQ"}, {"e": "Ag"}, {"x": "A=="}, {"crv": "X"}):
+            yield compact({"keys": [{**copy.deepcopy(key), **change}]})
+    yield compact({"keys": {}})
+    yield compact([])
+    yield compact(ed)
+    yield compact({"keys": [ed] * 300})
+    yield compact({"keys": [{**oct_key, "k": "AQ"}, {**oct_key, "alg": "HS512"}, {**oct_key, "alg": "HS256"}]})
+
+
+PRIVATE = {"kty": "OKP", "crv": "Ed25519", "kid": "o1", "x": "ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ",
+           "d": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}
+PRIVATE_EC = {"kty": "EC", "crv": "P-256", "d": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA",
+              "x": "UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18", "y": "RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q"}
+PRIVATE_RSA = {"kty": "RSA", "n": MODULUS, "e": "AQAB", "d": """F1XGfSwcJkMS-MvqRPvjnFOGJvCI1mvD2zAjwOM2aRy81uQjjN9tyhXV
+1l0U1u4P4kb70rSXdq4FSP2q6KoKZbj-P_Yz3PnWLq36j9WAB4MntDkDx9mQKcrMlcfGBfWjGc66IjtL5Ey02ppi1ayGGDxBdsL-QyEKnmlssAMmqe4cahNH
+1i9Bzy8Fd6qEXQ-KTK5NOh3mdGKf9oEAzmrlXgKDQQp_bjhgqqRLxu-mCGpgF2yhK2TEb_Vumj1Lkk23Uw7cK4wl-Bnemhg5dvAgBtCRDbg5r0wg-_zZGWTN
+chFG1_UA4ijgvtFRRB1Xp_xBwUA8zwkURfy_aXZDbzvVGQ""".replace("\n", ""), "p": """-BjgVbGogHjAeyfC7tRobeqP2JBm1ChaeHI4wxygP5GXRe
+XsabBEUm0ENY6fWqatz58O2cDgwPpIqtR4IGNS6h7EshLwQ6uySUei3R9J2tfc072Ag55Qi_gt6En6S9S2RCh7_uLl6nmJHnJclnuwRIdLAjphsDpjZOWarxvt
+v-c""".replace("\n", ""), "q": """47WHzSbh8NTe_0B8GUc4wjTAm47tevgQ8LhQ95xGZyCo3lItxSNLxHLR-YQGPnPfzbUyuN0PxpUAeo3USoexHSGmb
+GXBfr6--rhNXzaF8JE6ylEdTdaiHkgzUsRdebj89EXO1LokHHsRESJyU0SRj7gE70oplXqckiW3g2IFzZM""".replace("\n", ""),
+               "dp": """GWe6uSu7HITA-RuGO5ymoPLPDhcjYIBNW14e7-PjiP7opbC4t83kASjGsJFNQiQlUkhwZd35Zel7PXsKXg6ts-m4rJ-B2PwhAp4
+CUHBeyLkoFMqn-VJh3yNn2AyTQ-ahT3Nx1xT3BD6zytldH8_Eqg_Mn4rI7Bneibt1To8mlms""".replace("\n", ""),
+               "dq": """fzyUIWI0pemMoXxa25UcdggcB9AZirjKXnffZjyAamepdHDe-mT6lU7DXXUUOBlvWPaC3SFJC2F-3vwZP3wKz4haAf_p2vSiql4
+JfcZtmTrNavdgNHpWJC2b4AexY66mSagoJl3Mh82Mf9KLp1ONMo1U1JDQI6Jbkp5YqKVBMNk""".replace("\n", ""),
+               "qi": """SsG0ePMyf4Q9k0Qq-OKsdbwQeeIUCekEkihaadz1N1zI48wjcCjlp0rlhi-S_3AQzWRW1Q9rdpjc0BLOfUgAyZ0F4LYiXigU8Tj
+sNWBG1dvmmalK7BCV7r3dnwm8V6g_l3t6NUpF18Pd4rmNq3-YFTGlJHRfTTCgRaWA7fIfnV8""".replace("\n", "")}
+
+
+def private_keys():
+    for key in (PRIVATE, PRIVATE_EC, PRIVATE_RSA):
+        yield compact(key)
+        for name in key:
+            yield compact({k: v for k, v in key.items() if k != name})
+        for change in ({"d": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyE"}, {"alg": "RS256"}, {"alg": "none"}, {"crv": "P-384"},
+                       {"kid": 1}, {"alg": "PS512"}, {"d": "A"}, {"d": 1}, {"kty": "oct"}, {"crv": "X"}, {"d": "AQ"}):
+            yield compact({**key, **change})
+    yield b"{"
+
+
+def tokens():
+    for text in JSON_TEXTS:
+        yield b"\x20" + text
+        yield b"\x88" + text
+    good = token()
+    header = compact({"alg": "EdDSA", "typ": "at+jwt", "kid": "o1"})
+    for text in (good, good[:-2], good + b"=", good.replace(b".", b"..", 1), b"a.b", b"a.b.c.d", b"a.b.c.d.e", b"a.b.c.d.e.f", b"..",
+                 b"a.b.c", good[:-1] + b"!", b"x" * 17000, b"e30.e30.AA", b"eyJhbGciOiJub25lIn0.e30.AA"):
+        yield b"\x01" + text
+    for change in ({"alg": "none"}, {"alg": "HS256"}, {"alg": 1}, {"alg": "Ed25519"}, {"alg": "RS256", "kid": "r1"}, {"alg": "ES256"},
+                   {"typ": "JWT"}, {"typ": "application/at+jwt"}, {"typ": "dpop+jwt"}, {"typ": 1}, {"crit": ["exp"]}, {"cty": "JWT"},
+                   {"cty": "x"}, {"cty": 1}, {"kid": "x"}, {"kid": 1}, {"kid": "k" * 1100}, {"typ": "AT+JWT"}, {"zip": "DEF"}):
+        for claims in (CLAIMS, {**CLAIMS, "iss": "https://compat.example.com", "azp": "w"}):
+            yield b"\x02" + compact({**json.loads(header), **change}) + b"\0" + compact(claims)
+            yield b"\x02" + compact({**json.loads(header), **change}).replace(b"E", b"\\u0045") + b"\0" + compact(claims)
+    for drop in ("alg", "typ", "kid"):
+        yield b"\x02" + compact({k: v for k, v in json.loads(header).items() if k != drop}) + b"\0" + compact(CLAIMS)
+    yield b"\x02[]\0{}"
+    yield b"\x02" + header + b"\0" + compact(CLAIMS).replace(b'"iss"', b'"\\u0069ss"').replace(b'"ann"', b'"\\u0061nn"')
+    yield b"\x02" + header + b"\0[" + compact(CLAIMS) + b"]"
+    yield b"\x02" + header + b"\0" + compact({**CLAIMS, "\u0069" * 30: 1}).replace(b"iiii", b"\\u0069iii")
+    for claims in claims_sets():
+        yield b"\x07" + compact(claims)
+        yield b"\x0f" + compact({**claims, "iss": "https://compat.example.com"})
+    for document in key_sets():
+        yield b"\x03" + document
+        yield b"\x05" + document + b"\0" + good
+    for document in private_keys():
+        yield b"\x04" + document
+    secret = compact({"keys": [{"kty": "oct", "kid": "h1", "k": "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}]})
+    for name in ("h1", "h2"):
+        text = base64url(compact({"alg": "HS256", "kid": name})) + b".e30"
+        mac = hmac.new(bytes(range(1, 33)), text, "sha256").digest()
+        yield b"\x05" + secret + b"\0" + text + b"." + base64url(mac)
+        yield b"\x05" + secret + b"\0" + text + b"." + base64url(mac[:-1] + b"x")
+    yield b"\x05\0" + good
+    yield b"\x05\0" + signed(compact({"alg": "EdDSA"}), b"x")
+    yield b"\x05\0" + signed(compact({"alg": "ES256", "kid": "o1"}), b"x")
+    yield b"\x05\0" + signed(compact({"alg": "EdDSA", "crit": []}), b"x")
+    yield b"\x05\0" + signed(compact({"alg": "none"}), b"x")
+    for text in (b"1700000000", b"1.5", b"1.7e9", b"17e-1", b"0.5", b"9007199254740992", b"9007199254740993", b"9007199254740992.5",
+                 b"1e999", b"1e-999", b"0", b"-5", b"1e99999999", b"1.e", b"1e+", b"x", b"1x", b"1e1x", b"a b c", b"a  b", b"a ", b"\"",
+                 b"AAAA", b"8J8", b"8J9", b"AQ", b"AR", b"A", b"AAAAAAAAAAAA-_", b"AAAA=", b"AAA+", b"AAAAAAA!AAAAAAAA"):
+        yield b"\x06" + text
+
+
+POLICY = """scopecheck: 1
+issuers:
+  - issuer: https://id.example.com
+    audience: [https://api.example.com]
+    keys: { jwks_uri: https://id.example.com/jwks }
+    algorithms: [ES256, RS256]
+    profile: rfc9068
+    leeway: 30s
+  - { issuer: https://b.example.com, audience: b, keys: { jwks_file: b.json }, profile: compat, scope_claim: scp, client_claim: azp }
+scopes:
+  orders:read: { description: Read orders }
+  orders:write: { description: Change orders, implies: [orders:read] }
+  orders:admin: { implies: ["orders:*"] }
+services:
+  orders:
+    issuers: [https://id.example.com, https://b.example.com]
+    audience: https://api.example.com
+    hosts: [api.example.com, "*.example.org", "[::1]"]
+    base_path: /v1
+    ports: [443, 8443]
+    token_from: { cookie: session }
+    routes:
+      - { match: GET /orders, scopes: orders:read }
+      - { match: "GET,PUT /orders/{order}", scopes: { all: [orders:write], any: [orders:admin, orders:read] } }
+      - { match: "GET /users/{user}/caf%C3%A9", scopes: orders:read, where: { user: sub }, ports: [443] }
+      - { match: "OPTIONS /**", preflight: true }
+      - { match: GET /healthz, public: true }
+      - match: PUT /old/**
+        scopes: orders:write
+        mode: observe
+        until: 2027-12-01T00:00:00Z
+tests:
+  - { request: GET https://api.example.com/v1/orders, client: web, scopes: [orders:read], expect: allow }
+  - { request: GET https://api.example.com/v1/orders, expect: no_token }
+"""
+
+
+def policies():
+    yield POLICY.encode()
+    lines = POLICY.splitlines(keepends=True)
+    for place in range(len(lines)):
+        yield "".join(lines[:place] + lines[place + 1:]).encode()
+        yield "".join(lines[:place] + [lines[place]] + lines[place:]).encode()
+    # More services with one path than are compared in pairs.
+    many = "scopecheck: 1\nservices:\n"
+    for port in range(1, 71):
+        many += "  s%d: { hosts: [h.example], ports: [%d], routes: [{ match: GET /a, public: true }] }\n" % (port, port)
+    yield many.encode()
+    yield many.replace("ports: [70]", "ports: [3]").encode()
+
+
+def tables():
+    for path, method in ((b"/", b"GET"), (b"/a/7", b"PUT"), (b"/u/b", b"GET"), (b"/v2/item3", b"HEAD"), (b"/a/b", b"DELETE"),
+                         (b"/zzz", b"OPTIONS"), (b"/a/b/c", b"GET"), (b"/caf%C3%A9", b"SUBSCRIBE-LONG"), (b"/socket", b"GET"),
+                         (b"a", b"GET"), (b"/" * 70, b"GET"), (b"/a/" + b"b/" * 70, b"GET")):
+        for port in (443, 80, 9443, 1):
+            yield b"\x02" + path + b"\n" + method + b"\n" + port.to_bytes(2, "big")
+        for place in range(0, 1600, 67):
+            yield b"\x02" + path + b"\n" + method + b"\n\x01\xbb" + place.to_bytes(2, "big") + b"\xff"
+        for place in range(8, 32):
+            yield b"\x02" + path + b"\n" + method + b"\n\x01\xbb" + place.to_bytes(2, "big") + b"\x01"
+    yield b"\x03"
+    for place in range(0, 900, 3):
+        yield b"\x03" + place.to_bytes(2, "big") + b"\xff"
+    # `GET /a` for one scope, as TableLayout.swift shows it.
+    layout = (b"SCHT\1\0\0\0" + (146).to_bytes(4, "little") + b"\0\0\0\0" + b"".join(
+        number.to_bytes(4, "little") for number in (32, 114, 2, 1)) + b"\0" * 8 + b"\0" * 7 + b"\x80\0\3" + b"\6\0\1\0\0\0\0\0"
+        b"\0\0\3\0GETGET /a" + b"\1\0\0\0GET\0\0\0\0\0" + (32).to_bytes(4, "little") + b"\1\0\0\0" + b"\0" * 12
+        + (71).to_bytes(4, "little") + b"\0\0\0\0" + b"\1\0a" + b"\1\0\0\0" + b"\0" * 16 + (0x5e02c8ca).to_bytes(4, "little")
+        + (91).to_bytes(4, "little") + (111).to_bytes(4, "little"))
+    assert len(layout) == 146
+    yield b"\x00/a\nGET\n" + layout
+    yield b"\x00/a\nGET\n" + layout[:-1]
+    yield b"\x04/a\nGET\n" + layout
+    yield b"\x01SCCA\1\0\0\0\x3c\0\0\0" + b"\0" * 48
+    for start in range(24):
+        yield b"\x05" + bytes((start * 37 + place * (11 + start)) & 255 for place in range(160))
+
+
+POLICY_REQUEST = ["SC_METHOD=GET", "SC_TARGET=/orders/7", "SC_HOST=api.example.com", "SC_SCHEME=https", "SC_PORT=443", "SC_PATH=/orders/7"]
+
+
+def requests():
+    for target in ("/", "/v1/caf%c3%a9/%7Eann?x=1", "/a//b", "/a/../b", "/a/%2e%2E/b", "/a/.;x/b", "/a;b", "/a%2Fb", "/a%5cb", "/a%00",
+                   "/a%25", "/%", "/%4", "/%zz", "/a/.", "/...", "/.a", "/a|b^c`{}\"<>", "/%C0%AF", "/\u00e9", "http://h/a", "https://h:1/a",
+                   "http://h", "http:///a", "*", "a", "", "/a#b", "/a?b#c", "/a?\x7f", "/a b", "/%3B%2F", "/" + "a/" * 70, "/a/%3b/..%3bx",
+                   "/%E2%82%AC/%F0%9F%98%80", "/%ED%A0%80", "/%40%3A%21%24", "/a?b?c", "HTTP://H/", "ftp://a/", "/%1f", "/%20", "/a/"):
+        yield b"\x00" + target.encode()
+    for host in ("a", "API.Example.COM.", "a:443", "a:0", "a:65536", "a:", "[::1]", "[::1]:80", "[::g]", "[", "[]", "a,b", "u@a", ".", "..",
+                 "a..", "a" * 255, "a" * 256, "a" * 300, "_a-b.c", "a:04", "[::1]x", "[FE80::1]"):
+        yield b"\x02" + host.encode()
+    for source in (0x03, 0x0b, 0x13):
+        for lines in (b"session\nBearer a.b.c\n\n", b"session\n\nsession=a.b.c; x=y\n", b"session\nBearer a\nsession=b\n", b"bearer\n\n\nbearer, a.b",
+                      b"bearer\n\n\nbearer", b"bearer\n\n\na, bearer,\tb==, c", b"bearer\n\n\nbearer, a, bearer, b", b"session\n\nsession=a; session=b\n",
+                      b"x\nBasic a\n", b"x\nBearer\n", b"x\nBearer  a\n", b"x\nbearer a=\n", b"x\n@\n", b"x\nBearer \n", b"x\nBearer a b\n", b"x\nBasic@\n",
+                      b"session\n\nsession=\"a\"\n", b"session\n\nother=1\n", b"x\nBearer =\n", b"bearer\n\n\nother"):
+            yield bytes([source]) + lines
+    good = token().decode()
+
+    def facts(*lines, kind=0x06):
+        return bytes([kind]) + "\n".join(lines).encode()
+
+    plain = POLICY_REQUEST + ["HTTP_AUTHORIZATION=Bearer " + good]
+    yield facts(*plain)
+    for place in range(len(plain)):
+        yield facts(*(plain[:place] + plain[place + 1:]))
+        yield facts(*(plain + [plain[place]]))
+        yield facts(*(plain[:place] + [plain[place].split("=")[0] + "="] + plain[place + 1:]))
+
+    def changed(line, *more, kind=0x06):
+        name = line.split("=")[0]
+        return facts(*([line] + [one for one in plain if not one.startswith(name + "=")] + list(more)), kind=kind)
+
+    for line in ("SC_METHOD=PUT", "SC_METHOD=DELETE", "SC_TARGET=/nothing", "SC_HOST=x.apps.example.com", "SC_HOST=other", "SC_HOST=a,b",
+                 "SC_PORT=x", "SC_SCHEME=ftp", "SC_PATH=/other", "SC_TARGET=//", "HTTP_AUTHORIZATION=Bearer a.b.c", "HTTP_AUTHORIZATION=Basic x",
+                 "SC_TARGET=http://api.example.com/orders/7", "SC_TARGET=http://b/orders/7", "SC_TARGET=http://a,b/orders/7"):
+        yield changed(line)
+    rest = [line for line in plain if not line.startswith(("SC_TARGET", "SC_PATH", "SC_METHOD", "SC_HOST"))]
+    for target, method, host, more in (
+            ("/tenants/t1/x", "GET", "api.example.com", []), ("/tenants/t2/x", "GET", "api.example.com", []),
+            ("/metrics", "GET", "api.example.com", []), ("/healthz", "GET", "api.example.com", []),
+            ("/x", "OPTIONS", "api.example.com", ["HTTP_ORIGIN=https://a", "HTTP_ACCESS_CONTROL_REQUEST_METHOD=GET"]),
+            ("/orders/7", "OPTIONS", "api.example.com", ["HTTP_ORIGIN=https://a", "HTTP_ACCESS_CONTROL_REQUEST_METHOD=GET"]),
+            ("/orders/7", "OPTIONS", "api.example.com", []), ("/healthz", "HEAD", "[::1]", [])):
+        yield facts("SC_TARGET=" + target, "SC_METHOD=" + method, "SC_HOST=" + host, *rest, *more)
+    cookie = [line for line in rest if not line.startswith("HTTP_AUTH")] + ["SC_METHOD=GET", "SC_TARGET=/x"]
+    yield facts("SC_HOST=cookies.example.com", "HTTP_COOKIE=a=b; session=" + good, *cookie)
+    yield facts("SC_HOST=sockets.example.com", "HTTP_SEC_WEBSOCKET_PROTOCOL=bearer, " + good, *cookie)
+    yield facts("HTTPS=on", "REQUEST_METHOD=GET", "REQUEST_URI=/orders/7", "SERVER_NAME=api.example.com", "SERVER_PORT=443",
+                "REMOTE_ADDR=::1", "HTTP_AUTHORIZATION=Bearer " + good, kind=0x04)
+    for scheme in (["HTTPS=on", "REQUEST_SCHEME=https"], ["REQUEST_SCHEME=https", "HTTPS=on"], ["REQUEST_SCHEME=http", "HTTPS=on"],
+                   ["HTTPS=on", "REQUEST_SCHEME=http"], ["HTTPS=off", "REQUEST_SCHEME=http"], ["HTTPS=on", "HTTPS=on"], ["HTTPS="],
+                   ["REQUEST_SCHEME=http", "REQUEST_SCHEME=http"], ["https=on"], ["HTTPSX=1"], ["REQUEST_X=1"], ["HTTP_PROXY=1"]):
+        yield facts(*scheme, "REQUEST_METHOD=GET", "REQUEST_URI=/healthz", "SERVER_NAME=api.example.com", "SERVER_PORT=443", kind=0x04)
+    headers = ["SC-Method=GET", "SC-Target=/orders/7", "SC-Host=api.example.com", "SC-Scheme=https", "SC-Port=443", "SC-Path=/orders/7",
+               "SC-Client-Address=::1", "SC-Request-Id=1", "SC-Client-Certificate=", "authorization=Bearer " + good, "dpop=x", "origin=a",
+               "cookie=a=b", "access-control-request-method=PUT", "sec-websocket-protocol=x"]
+    for kind in (0x05, 0x0d):
+        yield facts(*headers, kind=kind)
+        for extra in ("SC_Method=x", "Sec_WebSocket_Protocol=x", "authorizatiom=x", "sc-c=1", "sc-p=1", "sc-x=1", "s=1", "sc-zzz=1", "DPOP=2"):
+            yield facts(*headers, extra, kind=kind)
+    for name in ("http_dpop=1", "SC_METHOD=1", "HTTP_AUTHORIZATION\u00e9=1", "SC_CLIENT_=1", "SC_CLIENT_ADDRESS=1", "SC_REQUEST_ID=1",
+                 "SC_CLIENT_CERTIFICATE=1", "SC_CLIENT_CERT=1", "HTTP_=1", "HTTP_DPOP=1", "HTTP_COOKIE=1", "HTTP_ORIGIN=1", "SC_XXX=1", "SC_PXX=1"):
+        yield facts(*plain, name)
+
+
+TARGETS = {"fastcgi": fastcgi, "http": http, "tokens": tokens, "policy": policies, "tables": tables, "request": requests}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for target, make in TARGETS.items():
+        folder = os.path.join(sys.argv[1], target)
+        os.makedirs(folder, exist_ok=True)
+        for number, content in enumerate(make()):
+            if len(content) > 65535:
+                continue
+            with open(os.path.join(folder, f"seed-{number:03}"), "wb") as file:
+                file.write(content)

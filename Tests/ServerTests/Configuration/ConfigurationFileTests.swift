@@ -1,0 +1,185 @@
+import Decision
+import Kernel
+import Testing
+
+@testable import Server
+
+@Suite struct ConfigurationFileTests {
+    private func read(_ text: String) -> Result<DaemonSettings, ConfigurationProblems> {
+        ConfigurationFile.read(Array(text.utf8), file: "/etc/scopecheck/scopecheck.yaml")
+    }
+
+    @Test func everything() throws {
+        let settings = try read(
+            """
+            policy: policy.yaml
+            store: ../store
+            store_map_bytes: 2GiB
+            workers: 3
+            fastcgi:
+              - { address: "unix:/run/a.sock", mode: "0660", group: root, engine: libfcgi }
+              - { address: "127.0.0.1:9000", profile: cgi }
+            http: { address: "unix:http.sock", owner: root, peers: [root, "1234"], profile: cgi }
+            admin: { address: "unix:/run/admin.sock" }
+            limits:
+              connections: 99
+              request_head_bytes: 2048
+              params_bytes: 4096
+              receive_timeout: 250ms
+              send_timeout: 2s
+              idle_timeout: 1m
+              drain_timeout: 1h
+              park_timeout: 100ms
+            token_cache: { entries: 5000 }
+            keys: { refresh: 5m, cooldown: 10s, max_stale: 12h, timeout: 3s, ca_file: ca.pem }
+            denial_log: { lines_per_second: 7 }
+            """
+        ).get()
+        #expect(settings.policy == "/etc/scopecheck/policy.yaml")
+        #expect(settings.store == "/etc/scopecheck/../store")
+        #expect(settings.storeMapBytes == 2 << 30)
+        #expect(settings.workers == 3)
+        #expect(settings.listeners.map(\.kind) == [.libFCGI, .fastCGI, .http])
+        #expect(settings.listeners.map(\.profile) == [.scopecheck, .cgi, .cgi])
+        #expect(
+            settings.listeners.map(\.address.description)
+                == ["unix:/run/a.sock", "127.0.0.1:9000", "unix:/etc/scopecheck/http.sock"])
+        #expect(settings.listeners[0].permissions == SocketFilePermissions(mode: 0o660, groupID: 0))
+        #expect(settings.listeners[2].peerUserIDs == [0, 1234])
+        #expect(settings.admin?.permissions.mode == 0o600)
+        #expect(settings.connectionsMax == 99)
+        #expect(settings.requestHeadBytesMax == 2048)
+        #expect(settings.paramsBytesMax == 4096)
+        #expect(settings.receiveMilliseconds == 250)
+        #expect(settings.sendMilliseconds == 2_000)
+        #expect(settings.idleMilliseconds == 60_000)
+        #expect(settings.drainMilliseconds == 3_600_000)
+        #expect(settings.parkMilliseconds == 100)
+        #expect(settings.tokenCacheEntries == 5_000)
+        #expect(settings.keys.refreshSeconds == 300)
+        #expect(settings.keys.cooldownSeconds == 10)
+        #expect(settings.keys.staleSecondsMax == 43_200)
+        #expect(settings.keys.timeoutSeconds == 3)
+        #expect(settings.keys.certificateAuthorityFile == "/etc/scopecheck/ca.pem")
+        #expect(settings.denialLinesPerSecond == 7)
+    }
+
+    @Test func whatIsNotSaid() throws {
+        let settings = try read("store: /s\nhttp: { address: 127.0.0.1:1 }\n").get()
+        #expect(settings.policy == nil)
+        #expect(settings.admin == nil)
+        #expect(settings.storeMapBytes == 16 << 30)
+        #expect(settings.connectionsMax == 1_024)
+        #expect(settings.idleMilliseconds == 75_000)
+        #expect(settings.parkMilliseconds == 250)
+        #expect(settings.keys.staleSecondsMax == 86_400)
+        #expect(settings.keys.cooldownSeconds == 30)
+        let unix = try read("store: /s\nfastcgi: { address: 'unix:/a' }\n").get().listeners[0]
+        #expect(unix.permissions.mode == 0o660)
+        #expect(unix.peerUserIDs.contains(0))
+        #expect(unix.peerUserIDs.contains(Accounts.ownUserID))
+    }
+
+    /// The text, where the problem is, and a part of what is said.
+    @Test(arguments: [
+        ("", "1:1", "empty"),
+        ("[a]", "1:1", "must be a mapping"),
+        ("policy: p\n", "1:1", "`store` is missing"),
+        ("store: /s\nstroe: /t\n", "2:1", "`stroe` is not known"),
+        ("store: /s\nstore: /t\n", "1:1", "twice"),
+        ("store: [a]\n", "1:8", "text is expected"),
+        ("store: /s\nworkers: 0\n", "2:10", "from 1 to 64"),
+        ("store: /s\nworkers: 65\n", "2:10", "from 1 to 64"),
+        ("store: /s\nworkers: two\n", "2:10", "from 1 to 64"),
+        ("store: /s\nworkers: 99999999999999999999\n", "2:10", "from 1 to 64"),
+        ("store: /s\nstore_map_bytes: 16GB\n", "2:18", "no size"),
+        ("store: /s\nstore_map_bytes: 9223372036854775807GiB\n", "2:18", "no size"),
+        ("store: /s\nstore_map_bytes: 1\n", "2:18", "no size"),
+        ("store: /s\nlimits: { park_timeout: 5 }\n", "2:25", "no duration"),
+        ("store: /s\nlimits: { park_timeout: 0s }\n", "2:25", "no duration"),
+        ("store: /s\nlimits: { park_timeout: -5s }\n", "2:25", "no duration"),
+        ("store: /s\nlimits: { park_timeout: 5d }\n", "2:25", "no duration"),
+        ("store: /s\nlimits: { park_timeout: 99999999999999999h }\n", "2:25", "no duration"),
+        ("store: /s\nlimits: { park: 5s }\n", "2:11", "not known in limits"),
+        ("store: /s\nlimits: 5\n", "2:9", "must be a mapping"),
+        ("store: /s\nkeys: { timeout: 1500ms }\n", "2:18", "whole number of seconds"),
+        ("store: /s\nallow_remote: yes\n", "2:15", "not one of the choices"),
+        ("store: /s\nhttp: {}\n", "2:7", "no `address`"),
+        ("store: /s\nhttp: { address: example.com:80 }\n", "2:18", "not resolved"),
+        ("store: /s\nhttp: { address: 0.0.0.0:80 }\n", "2:18", "not a loopback"),
+        ("store: /s\nhttp: { address: '[::]:80' }\n", "2:18", "not a loopback"),
+        ("store: /s\nhttp: { address: 'unix:/a', engine: native }\n", "2:33", "`engine` is not known"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', engine: fast }\n", "2:44", "native or libfcgi"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', profile: x }\n", "2:45", "scopecheck or cgi"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', mode: 0888 }\n", "2:42", "no file mode"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', mode: -0 }\n", "2:42", "no file mode"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', mode: 1777 }\n", "2:42", "no file mode"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', owner: no-such-user }\n", "2:43", "no user"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', group: no-such-group }\n", "2:43", "no group"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', peers: [no-such-user] }\n", "2:44", "no user"),
+        ("store: /s\nfastcgi: { address: 'unix:/a', peers: [] }\n", "2:43", "lists nobody"),
+        ("store: /s\nfastcgi: { address: '127.0.0.1:1', mode: '0660' }\n", "2:48", "no effect on a TCP"),
+        ("store: /s\nadmin: { address: 127.0.0.1:1 }\n", "2:19", "must be a unix socket"),
+        ("store: /s\nadmin: { address: 'unix:/a', mode: '0666' }\n", "2:40", "lets everyone"),
+        ("store: /s\nhttp: [{ address: 'unix:/a' }, { address: 'unix:/a' }]\n", "2:32", "another listener"),
+        ("store: /s\nadmin: { address: 'unix:/a' }\nhttp: { address: 'unix:/a' }\n", "3:7", "another listener"),
+        ("store: /s\n\thttp: x\n", "2:1", "no YAML"),
+        ("store: 'x\n", "", "no YAML"),
+        ("store: /s\n1: 2\n? [a]\n: b\n", "2:1", "`1` is not known"),
+    ])
+    func problems(_ text: String, _ place: String, _ part: String) {
+        guard case .failure(let found) = read(text) else {
+            Issue.record("accepted")
+            return
+        }
+        let all = found.description
+        #expect(all.contains(part), "\(all)")
+        let isThere = found.problems.contains {
+            "\($0)".hasPrefix("/etc/scopecheck/scopecheck.yaml:\(place)") && "\($0)".contains(part)
+        }
+        #expect(isThere, "\(all)")
+        #expect(found.problems.allSatisfy { !$0.mend.isEmpty })
+    }
+
+    @Test func allProblemsAtOnceInOrder() {
+        guard case .failure(let found) = read("workers: 0\nx: 1\nlimits: { y: 1, connections: a }\n") else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(found.problems.map(\.line) == [1, 1, 2, 3, 3])
+    }
+
+    @Test func remoteAddressesAreAChoice() throws {
+        let text = "store: /s\nhttp: { address: 0.0.0.0:80 }\nallow_remote: true\n"
+        #expect(try read(text).get().listeners[0].address == .tcp(host: "0.0.0.0", port: 80))
+        let ports = "store: /s\nhttp: [{ address: '127.0.0.1:0' }, { address: '127.0.0.1:0' }]\n"
+        #expect(try read(ports).get().listeners.count == 2)
+    }
+
+    @Test func aLongSocketPathIsToldBeforeItIsBound() {
+        let name = String(repeating: "x", count: 100)
+        guard case .failure(let found) = read("store: /s\nhttp: { address: 'unix:\(name)' }\n") else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(found.description.contains("use a shorter path"))
+    }
+
+    @Test func notUTF8AndManyProblems() {
+        let bytes: [UInt8] = Array("store: ".utf8) + [0xFF, 0x0A]
+        guard case .failure = ConfigurationFile.read(bytes, file: "f") else {
+            Issue.record("accepted")
+            return
+        }
+        let many = "store: /s\n" + (0..<5_000).map { "k\($0): 1\n" }.joined()
+        guard case .failure(let found) = read(many) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(found.problems.count == 100)
+    }
+
+    @Test func missingFile() {
+        #expect(throws: SystemError.self) { try ConfigurationFile.read("/no/such/file.yaml") }
+    }
+}
