@@ -93,6 +93,11 @@ let package = Package(
             name: "FastCGITests", dependencies: ["Decision", "FastCGI", "Octets"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["Decision", "HTTP1", "Octets"], swiftSettings: strict),
         .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Decision", "Kernel", "Octets", "PolicyTables", "Server", "Signatures", "Store", "Tokens",
+            ], swiftSettings: strict),
+        .testTarget(
             name: "LibFCGITests", dependencies: ["Decision", "FastCGI", "LibFCGI", "Octets"],
             swiftSettings: strict),
     ]

@@ -195,7 +195,7 @@ show() {
         fi
     done
     # shellcheck disable=SC2086  # two columns from one word list
-    printf '%-8s%-26s%-9s%7s%7s  %-24s%s\n' "$1" "$2" "$3" $seen "$reason" "$mark"
+    printf '%-8s%-26s%-9s%7s%7s  %-24s%s\n' "$1" "$2" "${label-$3}" $seen "$reason" "$mark"
 }
 
 echo
@@ -213,7 +213,8 @@ show 200 granted             GET    /v1/users/alice/orders    reader
 show 403 binding_mismatch    GET    /v1/users/bob/orders      reader
 show 401 expired             GET    /v1/orders                expired
 show 401 signature_invalid   GET    /v1/orders                forged
-show 400 malformed_authorization GET /v1/orders               - -H "Authorization: Bearer a, Bearer b"
+label="two" \
+    show 400 malformed_authorization GET /v1/orders           - -H "Authorization: Bearer a, Bearer b"
 show 403 method_not_allowed  PATCH  /v1/orders                admin
 show 403 unknown_route       GET    /admin                    admin
 host=other.example.com \

@@ -40,9 +40,8 @@ public struct Answer: ~Copyable {
     /// Bytes that all values of one answer may have together; with names and line ends a head stays under 4 KB.
     public static let textBytesMax = 3_584
 
-    /// Bytes kept free for what is written after the granted scopes beside subject and client: an issuer of usual
-    /// length, decision, reason, policy and audit ID.
-    static let shortFieldsBytesMax = 512
+    /// Bytes kept free for what is written after the granted scopes: subject, client, issuer and the short fields.
+    static let identityBytesMax = 1_024
 
     /// 200, 401, 403 or 503.
     public internal(set) var status: UInt16 = 403

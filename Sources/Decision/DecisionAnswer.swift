@@ -100,19 +100,13 @@ extension DecisionState {
         answer.close(.challenge, from: start)
     }
 
-    /// Room for what is written after the granted scopes: identity, every byte of it escaped, and the short fields.
-    private var bytesAfterGranted: Int {
-        guard let token else { return 0 }
-        return Answer.shortFieldsBytesMax + 3 * (token.subject.count + token.client.count)
-    }
-
     /// The effective scopes; where they would not fit beside the rest, those that the route required and the
     /// mark `"shortened"`, which no scope can be taken for (a quote is no scope character, RFC 6749 §3.3).
     mutating func writeGranted(
         _ grant: Grant, table: borrowing HostTable, rule: RouteRule, catalogue: borrowing Catalogue
     ) {
         let text = grant.text
-        if grant.isTextWhole, text.count <= answer.freeCount - bytesAfterGranted {
+        if grant.isTextWhole, text.count <= answer.freeCount - Answer.identityBytesMax {
             answer.write(.granted, text.span)
             return
         }

@@ -30,8 +30,8 @@ extension DecisionState {
             tokens.insert(token)
             return .token(token)
         case .refused(let refusal):
-            // Only what can never come right under these keys and settings is remembered: time only goes on.
-            if refusal != .notYetValid, refusal != .unknownKey {
+            // Only what can never come right under these keys is remembered.
+            if refusal == .signatureInvalid {
                 refusedTokens.insert(refusal, for: digest, generation: snapshot.issuers.generation)
             }
             return .refused(Reason(refusal))

@@ -22,6 +22,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was asked for is held by somebody else at the moment, or not ready.
     public var isWouldBlock: Bool { code == EWOULDBLOCK }
 
+    /// What was to be made is there already.
+    public var isAlreadyThere: Bool { code == EEXIST }
+
     /// What happened, where, and what to do next.
     public var description: String {
         if let detail { return detail }

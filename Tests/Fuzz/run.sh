@@ -31,6 +31,7 @@ if [ "$seconds" = minimise ]; then
     "$fuzz" -set_cover_merge=1 -max_len=65000 ".work/$target-least" "corpus/$target" ".work/$target" "cases/$target"
     rm -rf "corpus/$target"
     mv ".work/$target-least" "corpus/$target"
+    ./seeds.py corpus "$target"
     exit
 fi
 "$fuzz" "-max_total_time=$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \

@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Writes the first inputs of every fuzz target to a folder: good examples of each format and the nearest bad ones.
 
-    seeds.py FOLDER        FOLDER/<target>/seed-<number>
+    seeds.py FOLDER [TARGET…]        FOLDER/<target>/seed-<number>
 
-They are only where fuzzing starts; what is committed under corpus/ is what libFuzzer made of them.
+They are where fuzzing starts. They stay in the corpora beside what libFuzzer made of them: it drops an input that
+reaches no new code, and some of these are there for what must come out.
 """
 import base64
 import hmac
 import json
 import os
 import sys
+
+
+# What is larger is not worth its place in the corpora.
+BYTES_MAX = 6_144
 
 
 def record(kind, content=b"", identifier=1, padding=0, version=1):
@@ -100,6 +105,9 @@ def http():
         head(b"Authorizatio_: a"), head(b"sc-p: 1", b"sc-pat: 1", b"sc-x: 1", b"sc-c: 1"), head(b"x: " + b"a" * 400),
         b"GET /" + b"a" * 300, head(b"X: 1")[:-1] + b"X", head() + b"GARBAGE\r\n\r\n",
     ]
+    for byte in (b"\0", b"\x01", b"\x0b", b"\x7f", b"", b"\r\r"):
+        streams += [head(b"X: a" + byte + b"\nY: b"), head(b"X" + byte + b"\n: b"), head(first=b"GET / HTTP/1.1" + byte + b"\nX: a"),
+                    head(b"X: 1")[:-2] + byte + b"\n"]
     for options in (0, 1, 2, 3, 4, 8):
         for stream in streams if options in (0, 2) else streams[:4]:
             yield bytes([options, options * 7]) + stream
@@ -420,13 +428,13 @@ def requests():
 TARGETS = {"fastcgi": fastcgi, "http": http, "tokens": tokens, "policy": policies, "tables": tables, "request": requests}
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for target, make in TARGETS.items():
+    for target in sys.argv[2:] or TARGETS:
         folder = os.path.join(sys.argv[1], target)
         os.makedirs(folder, exist_ok=True)
-        for number, content in enumerate(make()):
-            if len(content) > 65535:
+        for number, content in enumerate(TARGETS[target]()):
+            if len(content) > BYTES_MAX:
                 continue
             with open(os.path.join(folder, f"seed-{number:03}"), "wb") as file:
                 file.write(content)

@@ -204,7 +204,7 @@ class Nginx:
             text = source.read_text()
             if source.name == f"scopecheck-{kind}.conf":
                 text = exchange(text, "listen 8080;", f"listen 127.0.0.1:{self.port};")
-                text = exchange(text, f"server unix:scopecheck-{kind}.sock;", f"server {checker};")
+                text = exchange(text, f"server unix:scopecheck-{kind}.sock max_fails=0;", f"server {checker} max_fails=0;")
                 text = exchange(text, "server 127.0.0.1:8081;", f"server {application};")
                 text = exchange(text, "listen 127.0.0.1:8081;", f"listen 127.0.0.1:{free_port()};")
                 # Two workers show what several do and cost less to start than one for each core.

@@ -289,7 +289,7 @@ def test_http_connections_are_kept():
 @table(KINDS)
 def test_two_checkers_one_dead(kind):
     """The second checker answers when the first is gone, for a POST too."""
-    edits = [("upstream scopecheck {", "upstream scopecheck {\n server unix:/nonexistent/scopecheck.sock;")]
+    edits = [("upstream scopecheck {", "upstream scopecheck {\n server unix:/nonexistent/scopecheck.sock max_fails=0;")]
     with Stage(kind, lambda names: GRANTED, edits) as stage:
         for _ in range(10):
             assert stage.nginx.request("/a", "POST", token="t", body=b"{}").status == 200

@@ -334,3 +334,24 @@ def test_a_responder_that_never_sends_its_input_is_not_allowed():
         client.close()
         assert b"Status: 200" not in got, got
         daemon.alive()
+
+
+def test_nothing_is_read_behind_a_bad_question():
+    """A path with line ends that a proxy has not filtered ends its question early; what follows is the client's own
+    text. The connection is closed after the answer and the rest is thrown away."""
+    with Stage() as stage:
+        daemon = stage.daemon()
+        good = head_bytes("/", host="scopecheck", close=False, headers=fact_headers(facts("/v1/healthz")))
+        for params in (facts("/v1/x%0d%0ay"), facts("/v1/orders", path="/v1/other"), facts("/v1/orders")[:3],
+                       facts("/v1/orders") + [("SC_METHOD", "GET")]):
+            client = connect(daemon.http)
+            client.sendall(head_bytes("/", host="scopecheck", close=False, headers=fact_headers(params)) + good)
+            got = b""
+            try:
+                while more := client.recv(65536):
+                    got += more
+            except ConnectionError:
+                pass
+            client.close()
+            assert got.count(b"HTTP/1.1 ") == 1 and got.startswith(b"HTTP/1.1 403"), got
+        daemon.alive()

@@ -112,8 +112,8 @@ import Testing
     @Test func noServiceOnThePort() throws {
         let table = try table([service("inner", ports: [9443], [route("GET /b")])])
         #expect(answer(table, "GET /b", port: 9443) == "GET /b")
-        #expect(answer(table, "GET /b", port: 9442) == "unknownRoute")
-        #expect(answer(table, "GET /b", port: 65535) == "unknownRoute")
+        #expect(answer(table, "GET /b", port: 9442) == "portNotAllowed")
+        #expect(answer(table, "GET /b", port: 65535) == "portNotAllowed")
     }
 
     @Test func portsOfRoutes() throws {

@@ -60,6 +60,7 @@ struct Oracle {
 
     /// `service.route`, or the name of the refusal.
     func match(_ method: String, _ path: String, _ port: UInt16) -> String {
+        guard services.contains(where: { $0.ports.isEmpty || $0.ports.contains(port) }) else { return "portNotAllowed" }
         guard let best = groups(path, port).first else { return "unknownRoute" }
         let listed = listed(best, method)
         if listed.isEmpty { return "methodNotAllowed" }

@@ -24,6 +24,7 @@ import Testing
         Case("an empty segment", path("/a/‹/b"), Expected(.badPath, "`//`")),
         Case("an empty first segment", path("/‹/a"), Expected(.badPath, "`//`")),
         Case("a dot segment", path("/a/‹./b"), Expected(.badPath, "dot segment")),
+        Case("a fault behind text beyond ASCII", path("/é日/‹../b"), Expected(.badPath, "dot segment")),
         Case("two dots", path("/a/‹../b"), Expected(.badPath, "dot segment `..`")),
         Case("encoded dots", path("/a/‹%2e%2E"), Expected(.badPath, "dot segment")),
         Case("dots before a parameter", path("/a/..‹%3Bx"), Expected(.badPath, "`%3B`")),

@@ -175,6 +175,7 @@ class Service:
         self.ports = holder.get("ports", [])
         self.base_path = holder.get("base_path", "")
         self.audience = holder.get("audience")
+        self.token_from = holder.get("token_from", "header")
         self.issuers = holder.get("issuers", list(issuers) if len(issuers) == 1 else [])
         self.observe_until = _observe(holder, 0)
         self.routes = []
@@ -433,7 +434,7 @@ class Evaluator:
             return "public"
         if route.preflight:
             return "preflight"
-        token = found["token"] = self._token(self._credential(line), now)
+        token = found["token"] = self._token(self._credential(line, route.service), now)
         if token["iss"] not in route.service.issuers:
             raise Denied("issuer_not_allowed")
         if route.service.audience is not None and route.service.audience not in token["aud"]:
@@ -519,11 +520,27 @@ class Evaluator:
 
     # --- tokens
 
-    def _credential(self, line):
+    def _credential(self, line, service):
+        """The one access token; Denied when there is none, or more than one way of sending it."""
         headers = line.get("authorization") or []
         if len(headers) > 1:
             raise Denied("multiple_credentials")
-        if not headers or headers[0] == "":
+        has_header = bool(headers) and headers[0] != ""
+        candidates = []
+        if isinstance(service.token_from, dict):
+            try:
+                candidates = (self._cookies(line, service.token_from["cookie"]) if "cookie" in service.token_from
+                              else self._subprotocols(line, service.token_from["websocket_protocol"]))
+            except Denied as denied:
+                # Something of the kind was sent, whatever is wrong with it.
+                raise Denied("multiple_credentials") if has_header else denied
+        if len(candidates) > 1 or (candidates and has_header):
+            raise Denied("multiple_credentials")
+        if candidates:
+            if not re.fullmatch("[A-Za-z0-9._~+/-]+=*", candidates[0]):
+                raise Denied("malformed_authorization")
+            return candidates[0]
+        if not has_header:
             raise Denied("no_token")
         bearer = re.fullmatch(r"Bearer ([A-Za-z0-9._~+/-]+=*)", headers[0], re.I | re.A)
         if bearer:
@@ -532,6 +549,27 @@ class Evaluator:
         if scheme and scheme[1].lower() != "bearer":
             raise Denied("unsupported_scheme")
         raise Denied("malformed_authorization")
+
+    def _cookies(self, line, name):
+        lines = line.get("cookie") or []
+        if len(lines) > 1:
+            raise Denied("multiple_credentials")
+        pairs = [pair.lstrip(" \t") for text in lines for pair in text.split(";")]
+        return [pair[len(name) + 1:] for pair in pairs if pair.startswith(name + "=")]
+
+    def _subprotocols(self, line, marker):
+        lines = line.get("sec_websocket_protocol") or []
+        if len(lines) > 1:
+            raise Denied("multiple_credentials")
+        members = [member.strip(" \t") for text in lines for member in text.split(",")]
+        found = []
+        while members:
+            member = members.pop(0)
+            if member == marker:
+                if not members:
+                    raise Denied("malformed_authorization")
+                found.append(members.pop(0))
+        return found
 
     def _token(self, text, now):
         if len(text) > 16384:

@@ -3,6 +3,7 @@ keys and signatures, which are random."""
 
 import datetime
 import json
+import os
 import random
 import sys
 import urllib.parse
@@ -13,7 +14,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Integration"))
 import issuer as minting  # noqa: E402  (the tests' own token issuer; shares nothing with Sources/ either)
 
-NOW = 1_800_000_000
+# Tests with a running daemon set this to the time of day before anything is made.
+NOW = int(os.environ.get("SCOPECHECK_TEST_NOW", 1_800_000_000))
 CURVES_AND_EDWARDS = ["ES256", "ES256", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 RSA = ["RS256", "PS256", "RS384", "RS512", "PS384", "PS512"]
 
@@ -132,6 +134,8 @@ class Case:
                 service["base_path"] = base
             if pick.random() < 0.15:
                 service.update(self._mode())
+            if pick.random() < 0.25:
+                service["token_from"] = pick.choice([{"cookie": "session"}, {"websocket_protocol": "bearer"}, "header"])
             service["routes"] = self._make_routes(service, base, taken)
             self.services[f"service{number}"] = service
 
@@ -299,6 +303,13 @@ class Case:
             line["target"] = self._somewhere(service)
             line["authorization"] = []
             line.pop("normalized_path", None)
+        elsewhere = service.get("token_from", "header")
+        if elsewhere != "header" and line["authorization"] and pick.random() < 0.7:
+            line["authorization"] = []
+            if "cookie" in elsewhere:
+                line["cookie"] = [pick.choice(["", "a=b; "]) + f"session={token}" + pick.choice(["", "; xsession=1"])]
+            else:
+                line["sec_websocket_protocol"] = [pick.choice(["", "chat, "]) + "bearer," + pick.choice([" ", ""]) + token]
         # A little less than half is left as it is.
         while pick.random() < 0.39:
             pick.choice(CHANGES)(self, pick, line, service)
@@ -443,6 +454,13 @@ def _other_token(case, pick, line, service):
     line["authorization"] = [pick.choice(["Bearer ", "bearer ", "BEARER "]) + pick.choice(case.good)[0]]
 
 
+def _normalized(case, pick, line, service):
+    """nginx's reading of the path, and readings that differ from it in a little."""
+    path = urllib.parse.unquote(line.get("target", "/").partition("?")[0])
+    line["normalized_path"] = pick.choice([path, path, path.upper(), path.lower(), path + "/", path.rstrip("/"), path[1:],
+                                           path.replace("//", "/"), path + " ", urllib.parse.quote(path)])
+
+
 def _credential(case, pick, line, service):
     token = pick.choice(case.good)[0]
     line["authorization"] = pick.choice([
@@ -455,7 +473,10 @@ def _credential(case, pick, line, service):
 def _twist_target(case, pick, line, service):
     target = line.get("target", "/")
     place = pick.randrange(len(target) + 1)
-    twist = pick.choice(["/", "//", "/.", "/..", "/%2e%2e", "%2F", "%5C", "%00", "%25", "%7f", "\\", ";x", "%3B", "#",
+    if pick.random() < 0.15:
+        # A whole segment, so that it begins where a dot segment would.
+        place = target.rfind("/", 0, place) + 1
+    twist = pick.choice(["/", "//", "/.", "/..", "..%3bx/", ".%3B/", "%2e%2e;/", "..a/", "...%3b/", "/%2e%2e", "%2F", "%5C", "%00", "%25", "%7f", "\\", ";x", "%3B", "#",
                          " ", "\n", "é", "%ff", "%C0%AF", "%", "%z1", "%1", "/./", "/../", "..", ".", "%2e", "?", "%3F",
                          "\u0000", "\"", "|", "[", "^", "%C3%A9", "+"])
     line["target"] = target[:place] + twist + target[place:]
@@ -485,9 +506,18 @@ def _to_preflight(case, pick, line, service):
     line.pop("normalized_path", None)
 
 
+def _elsewhere(case, pick, line, service):
+    token = pick.choice(case.good)[0]
+    line[pick.choice(["cookie", "sec_websocket_protocol"])] = pick.choice([
+        [f"session={token}"], [f"session={token}; session={token}"], [f"session={token}", "a=b"], ["session="],
+        [f"Session={token}"], [f'session="{token}"'], [f"a=b;\tsession={token}"], [f"bearer, {token}"],
+        [f"bearer, {token}, bearer, {token}"], ["bearer"], [f"bearer,{token},chat"], [f"Bearer, {token}"], ["bearer, "],
+        [f"chat, {token}"], ["bearer, bearer"], [""], [f"bearer, {token}", "chat"]])
+
+
 CHANGES = [
     _bad_token, _bad_token, _bad_token, _bad_token, _bad_token, _to_preflight, _bad_token, _bad_token, _bad_token, _bad_token, _other_token, _other_token,
-    _credential, _credential, _twist_target, _twist_target, _replace_target, _replace_target, _host, _to_preflight,
+    _credential, _credential, _elsewhere, _normalized, _twist_target, _twist_target, _replace_target, _replace_target, _host, _to_preflight,
     _fact("method", METHODS + ["get", "FOO", "", None, "TRACE"]),
     _fact("port", [1, 80, 443, 8080, 8443, 9443, 65535, 0, 65536, -1, "", "x", None, "08080", "443"]),
     _fact("port", [443, 8080, 8443, 9443]),

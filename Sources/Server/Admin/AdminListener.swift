@@ -34,26 +34,37 @@ final class AdminListener: Sendable {
     private func run() {
         do throws(SystemError) {
             var poll = try Epoll(capacity: 8)
+            // Made before descriptors can run out.
+            var connectionPoll = try Epoll(capacity: 1)
             try poll.add(stop.raw, token: stopToken, for: .readable)
             try poll.add(socket.raw, token: acceptToken, for: .readable)
             while true {
                 let ready = poll.wait(timeoutMilliseconds: nil)
                 for index in 0..<ready where poll.event(index).token == stopToken { return }
-                guard ready > 0, case .connection(let descriptor) = socket.accept() else { continue }
-                try serve(descriptor)
+                guard ready > 0 else { continue }
+                switch socket.accept() {
+                case .connection(let descriptor): serve(descriptor, &connectionPoll)
+                // The caller waits in the kernel's queue; asking again at once would spin.
+                case .exhausted: sleepMilliseconds(50)
+                case .wouldBlock: break
+                case .transient: break
+                }
             }
         } catch {
             log.write(.error, "admin_failed", "the admin listener has stopped: \(error); restart the daemon")
         }
     }
 
-    private func serve(_ descriptor: consuming FileDescriptor) throws(SystemError) {
+    private func serve(_ descriptor: consuming FileDescriptor, _ poll: inout Epoll) {
         let deadline = SystemClock.monotonicNanoseconds() / 1_000_000 + AdminListener.requestMillisecondsMax
         if case .unix = socket.address {
             guard let peer = descriptor.peerCredentials(), peerUserIDs.contains(peer.userID) else { return }
         }
-        var poll = try Epoll(capacity: 1)
-        try poll.add(descriptor.raw, token: 0, for: .readable)
+        do throws(SystemError) {
+            try poll.add(descriptor.raw, token: 0, for: .readable)
+        } catch {
+            return
+        }
         let limits = HTTPLimits()
         var buffer = ReceiveBuffer(capacity: limits.bufferBytes)
         var connection = HTTPConnection(profile: .scopecheck, limits: limits)

@@ -122,7 +122,8 @@ final class Keyring: Sendable {
     // MARK: fetching
 
     /// A request waits for keys that the present set does not have.
-    /// - Parameter done: called when the fetch has ended, well or not.
+    /// - Parameter done: called when the fetch has ended, well or not; of several callers that wait for one fetch,
+    ///   only the first one's is, so it must wake all.
     /// - Returns: whether there is a fetch to wait for.
     func wantKeys(issuerIndex: Int, _ done: @escaping @Sendable () -> Void) -> Bool {
         let now = monotonicSeconds()
@@ -133,10 +134,11 @@ final class Keyring: Sendable {
             if !state.slots[issuerIndex].isFetching {
                 guard state.slots[issuerIndex].mayFetch(after: settings.cooldownSeconds, now: now) else { return nil }
                 state.slots[issuerIndex].begin(now: now)
-                state.slots[issuerIndex].waiters.append(done)
+                state.slots[issuerIndex].waiters = [done]
                 return .some(state.slots[issuerIndex])
             }
-            state.slots[issuerIndex].waiters.append(done)
+            // One call wakes everybody: a flood of requests adds nothing.
+            if state.slots[issuerIndex].waiters.isEmpty { state.slots[issuerIndex].waiters = [done] }
             return .some(nil)
         }
         guard let starts else { return false }

@@ -76,7 +76,11 @@ final class Worker {
             }
         }
         serveOwing()
-        if clock.isTickDue(every: Int64(tickMilliseconds)) { endOverdue() }
+        if clock.isTickDue(every: Int64(tickMilliseconds)) {
+            endOverdue()
+            // After descriptors ran out there may be no connection of ours whose end would say so.
+            if !areListenersWatched, !isDraining, activeCount < limits.connectionsMax { watchListeners(true) }
+        }
         control.report(decider: decider, connections: activeCount)
     }
 
@@ -96,12 +100,16 @@ final class Worker {
         guard watch != areListenersWatched else { return }
         areListenersWatched = watch
         for (index, listener) in listeners.enumerated() {
-            if watch {
-                // A socket that cannot be watched again would leave this worker without work, not with wrong work.
-                try? poll.add(
-                    listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
-            } else {
-                try? poll.remove(listener.socket.raw)
+            do throws(SystemError) {
+                if watch {
+                    try poll.add(
+                        listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
+                } else {
+                    try poll.remove(listener.socket.raw)
+                }
+            } catch {
+                // One that is watched already, or not any more, is as wanted; any other is tried again at the next tick.
+                if watch, !error.isAlreadyThere { areListenersWatched = false }
             }
         }
     }

@@ -13,13 +13,16 @@ extension Worker {
             send(connection)
             return
         }
+        if connection.state == .owingVerification || connection.state == .parked {
+            // A peer that has gone needs no answer any more. Whatever else is ready stays in the kernel, and is not
+            // asked about again until this request is answered.
+            if isGone { close(connection) } else { stopWatching(connection) }
+            return
+        }
         guard isGone || readiness.contains(.readable) else { return }
         switch connection.state {
         case .receiving, .idle: receive(connection)
-        // A peer that has gone needs no answer any more. Bytes of a next request stay in the kernel meanwhile, and
-        // are not asked about again until this one is answered.
-        case .owingVerification, .parked: isGone ? close(connection) : stopWatching(connection)
-        case .sending, .free: break
+        case .owingVerification, .parked, .sending, .free: break
         }
     }
 
@@ -101,8 +104,13 @@ extension Worker {
 
     /// Decides the pending request and writes its answer, or puts the connection into the line it must wait in.
     func serve(_ connection: Connection, mayWait: Bool, mayVerify: Bool = false) {
-        let wasWaiting = connection.state == .parked || connection.state == .owingVerification
-        let limits = DecisionLimits(mayVerify: mayVerify, mayWaitForKey: mayWait && !connection.hasWaited)
+        let wasParked = connection.state == .parked
+        let wasWaiting = wasParked || connection.state == .owingVerification
+        // A request waits once; another wake before its time is up lets it wait on.
+        let mayWaitForKey =
+            mayWait
+            && (!connection.hasWaited || wasParked && clock.milliseconds < connection.deadlineMilliseconds)
+        let limits = DecisionLimits(mayVerify: mayVerify, mayWaitForKey: mayWaitForKey)
         switch decide(connection, limits) {
         case .answered: break
         case .verificationOwed:
@@ -111,17 +119,31 @@ extension Worker {
             close(connection)
             return
         case .keyOwed(let issuerIndex):
-            guard keys.wantKeys(issuerIndex: issuerIndex), parked.append(connection) else {
-                connection.hasWaited = true
-                return serve(connection, mayWait: false, mayVerify: mayVerify)
-            }
+            if keys.wantKeys(issuerIndex: issuerIndex), park(connection, again: wasParked) { return }
             connection.hasWaited = true
-            connection.state = .parked
-            connection.deadlineMilliseconds = clock.milliseconds + self.limits.parkMilliseconds
-            return
+            return serve(connection, mayWait: false, mayVerify: mayVerify)
         }
         answer(connection)
         if wasWaiting { proceed(connection) }
+    }
+
+    /// - Parameter again: it keeps the deadline that it has.
+    private func park(_ connection: Connection, again: Bool) -> Bool {
+        if !parked.append(connection) {
+            // Places of requests that were answered at their deadline stay in line until the next wake.
+            for _ in 0..<parked.count {
+                guard let next = parked.removeFirst() else { break }
+                let other = connections[next.slot]
+                if other.generation == next.generation, other.state == .parked, other !== connection {
+                    _ = parked.append(other)
+                }
+            }
+            guard parked.append(connection) else { return false }
+        }
+        connection.hasWaited = true
+        connection.state = .parked
+        if !again { connection.deadlineMilliseconds = clock.milliseconds + limits.parkMilliseconds }
+        return true
     }
 
     private func decide(_ connection: Connection, _ limits: DecisionLimits) -> Outcome {

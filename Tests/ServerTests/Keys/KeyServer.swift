@@ -38,8 +38,18 @@ func shell(_ command: String) -> Int32 {
     unsafe system(command)
 }
 
-/// Waits until something holds, for as long as a slow machine may need.
-func eventually(_ condition: @Sendable () -> Bool) -> Bool {
+/// Waits until something holds, for as long as a slow machine may need. Gives its thread back meanwhile: what is
+/// waited for runs on the same few.
+func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
+    for _ in 0..<3_000 {
+        if condition() { return true }
+        try? await Task.sleep(nanoseconds: 10_000_000)
+    }
+    return false
+}
+
+/// As above, for what another process does.
+private func blockUntil(_ condition: () -> Bool) -> Bool {
     for _ in 0..<3_000 {
         if condition() { return true }
         usleep(10_000)
@@ -65,7 +75,7 @@ final class KeyServer: Sendable {
                 + " -out '\(folder.file("cert.pem"))' 2>/dev/null")
         shell("cd '\(folder.path)' && exec python3 server.py >server.log 2>&1 &")
         let folder = folder
-        guard eventually({ folder.read("ports").hasSuffix("\n") }) else {
+        guard blockUntil({ folder.read("ports").hasSuffix("\n") }) else {
             throw SystemError(code: 0, call: "server.py", detail: folder.read("server.log"))
         }
         let ports = folder.read("ports").split(separator: "\n").compactMap { Int($0) }
@@ -76,7 +86,7 @@ final class KeyServer: Sendable {
     deinit {
         // The server ends when the file is there.
         try? folder.write("stop", "")
-        _ = eventually { [folder] in !folder.read("stopped").isEmpty }
+        _ = blockUntil { !folder.read("stopped").isEmpty }
     }
 
     /// What `/jwks` answers from now on.

@@ -72,16 +72,16 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
         model(.uri(server.secure + path), issuer: server.secure)
     }
 
-    @Test func fetchesPublishesAndKeeps() throws {
+    @Test func fetchesPublishesAndKeeps() async throws {
         try server.publish(try keySet("a"))
         let ring = try Ring(authorityFile: server.authorityFile)
         ring.start()
         let first = ring.use([remote()])
         #expect(first.issuers.first?.status == .unavailable)
-        #expect(eventually { ring.names == ["a"] })
+        #expect(await eventually { ring.names == ["a"] })
         #expect(ring.newest?.issuers.first?.status == .usable)
         let issuer = server.secure
-        let isKept = eventually { ((try? ring.store.keys(ofIssuer: issuer)) ?? nil) != nil }
+        let isKept = await eventually { ((try? ring.store.keys(ofIssuer: issuer)) ?? nil) != nil }
         #expect(isKept)
         let status = try #require(ring.keyring.status.first)
         #expect(status.keyCount == 1)
@@ -90,7 +90,7 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
     }
 
     @Test(arguments: ["/500", "/garbage", "/redirect", "/none"])
-    func aFailureIsToldAndKeepsWhatTheStoreHas(_ path: String) throws {
+    func aFailureIsToldAndKeepsWhatTheStoreHas(_ path: String) async throws {
         try server.folder.write("garbage", "{\"keys\":[]}")
         let ring = try Ring(authorityFile: server.authorityFile)
         try save(ring, try keySet("kept"), age: 3_600, place: server.secure + path)
@@ -98,7 +98,7 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
         let snapshot = ring.use([remote(path)])
         #expect(keyNames(snapshot) == ["kept"])
         #expect(snapshot.issuers.first?.status == .usable)
-        #expect(eventually { ring.keyring.status.first?.lastError != nil })
+        #expect(await eventually { ring.keyring.status.first?.lastError != nil })
         let status = try #require(ring.keyring.status.first)
         #expect(status.keyCount == 1)
         #expect((status.ageSeconds ?? 0) >= 3_600)
@@ -111,7 +111,7 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
     }
 
     /// The same keys come back after a long outage: they must be usable again, though nothing in them is new.
-    @Test func staleKeysAreUsableAgainOnceConfirmed() throws {
+    @Test func staleKeysAreUsableAgainOnceConfirmed() async throws {
         let document = try keySet("a")
         try server.publish(document)
         let ring = try Ring(authorityFile: server.authorityFile)
@@ -120,16 +120,16 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
         let snapshot = ring.use([remote()])
         #expect(snapshot.issuers.first?.status == .stale)
         #expect(keyNames(snapshot) == ["a"])
-        #expect(eventually { ring.newest?.issuers.first?.status == .usable })
+        #expect(await eventually { ring.newest?.issuers.first?.status == .usable })
         #expect((ring.keyring.status.first?.ageSeconds ?? .max) < 3_600)
     }
 
-    @Test func oneFetchForAllWhoWait() throws {
+    @Test func oneFetchForAllWhoWait() async throws {
         try server.publish(try keySet("a"))
         let ring = try Ring(authorityFile: server.authorityFile)
         ring.start()
         _ = ring.use([remote("/held")])
-        let isHeld = eventually { [server] in server.hits("/held") == 1 }
+        let isHeld = await eventually { [server] in server.hits("/held") == 1 }
         #expect(isHeld)
         let done = Count()
         for _ in 0..<20 {
@@ -137,17 +137,18 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
             #expect(isUnderWay)
         }
         try server.folder.write("release", "")
-        #expect(eventually { done.value == 20 })
+        #expect(await eventually { done.value > 0 })
         #expect(server.hits("/held") == 1)
+        #expect(done.value == 1, "one call wakes everybody; those who wait are not counted up")
         #expect(ring.names == ["a"], "keys are published before those who wait are told")
     }
 
-    @Test func unknownKeysCauseOneFetchInACooldown() throws {
+    @Test func unknownKeysCauseOneFetchInACooldown() async throws {
         try server.publish(try keySet("a"))
         let ring = try Ring(authorityFile: server.authorityFile)
         ring.start()
         _ = ring.use([remote()])
-        #expect(eventually { ring.names == ["a"] })
+        #expect(await eventually { ring.names == ["a"] })
         let granted = (0..<1_000).count { _ in ring.keyring.wantKeys(issuerIndex: 0) {} }
         #expect(granted == 0)
         let isUnknownGranted = ring.keyring.wantKeys(issuerIndex: 1) {}
@@ -155,25 +156,25 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
         #expect(server.hits("/jwks") == 1)
     }
 
-    @Test func anUnknownKeyBringsTheRotatedSet() throws {
+    @Test func anUnknownKeyBringsTheRotatedSet() async throws {
         try server.publish(try keySet("old"))
         let ring = try Ring(authorityFile: server.authorityFile, cooldownSeconds: 0)
         ring.start()
         _ = ring.use([remote()])
-        #expect(eventually { ring.names == ["old"] })
+        #expect(await eventually { ring.names == ["old"] })
         try server.publish(try keySet("new"))
         let done = Count()
-        #expect(eventually { ring.keyring.wantKeys(issuerIndex: 0) { done.add() } })
-        #expect(eventually { done.value > 0 })
+        #expect(await eventually { ring.keyring.wantKeys(issuerIndex: 0) { done.add() } })
+        #expect(await eventually { done.value > 0 })
         #expect(ring.names == ["new"], "the removed key is gone with the same fetch")
     }
 
-    @Test func anotherPolicyWithTheSameIssuerKeepsItsKeys() throws {
+    @Test func anotherPolicyWithTheSameIssuerKeepsItsKeys() async throws {
         try server.publish(try keySet("a"))
         let ring = try Ring(authorityFile: server.authorityFile)
         ring.start()
         _ = ring.use([remote()])
-        #expect(eventually { ring.names == ["a"] })
+        #expect(await eventually { ring.names == ["a"] })
         let generation = try #require(ring.newest?.generation)
         #expect(ring.use([remote()]).generation == generation)
         let second = model(.uri("\(server.secure)/500"), issuer: "https://second.example.com")
@@ -183,22 +184,22 @@ private func model(_ source: IssuerModel.KeySource, issuer: String) -> IssuerMod
         #expect(server.hits("/jwks") == 1)
     }
 
-    @Test func filesAreReadAtOnceAndAgainWhenChanged() throws {
+    @Test func filesAreReadAtOnceAndAgainWhenChanged() async throws {
         let ring = try Ring(authorityFile: nil)
         try ring.folder.write("jwks.json", try keySet("a"))
         ring.start()
         let file = model(.file("jwks.json"), issuer: "https://i")
         #expect(keyNames(ring.use([file])) == ["a"])
         try ring.folder.write("jwks.json", try keySet("b"))
-        #expect(eventually { ring.names == ["b"] })
+        #expect(await eventually { ring.names == ["b"] })
         try ring.folder.write("jwks.json", "garbage")
-        #expect(eventually { ring.keyring.status.first?.lastError != nil })
+        #expect(await eventually { ring.keyring.status.first?.lastError != nil })
         #expect(ring.keyring.status.first?.keyCount == 1)
         try ring.folder.write("jwks.json", try keySet("c"))
-        #expect(eventually { ring.names == ["c"] })
-        #expect(eventually { ring.keyring.status.first?.lastError == nil })
+        #expect(await eventually { ring.names == ["c"] })
+        #expect(await eventually { ring.keyring.status.first?.lastError == nil })
         shell("rm '\(ring.folder.file("jwks.json"))'")
-        #expect(eventually { ring.keyring.status.first?.lastError?.contains("jwks.json") == true })
+        #expect(await eventually { ring.keyring.status.first?.lastError?.contains("jwks.json") == true })
         #expect(ring.names == ["c"])
         let isGranted = ring.keyring.wantKeys(issuerIndex: 0) {}
         #expect(!isGranted)
