@@ -3,7 +3,6 @@
 import base64
 import datetime
 import http.server
-import ipaddress
 import json
 import ssl
 import threading
@@ -110,8 +109,9 @@ def mint(key, payload=None, header=None, **claim_options):
 
 # --- the key set over https ----------------------------------------------------------------------------------
 
-def make_certificates(folder):
-    """A certificate authority of its own and a server certificate for 127.0.0.1 and localhost: (ca, cert, key)."""
+def make_certificates(folder, names=("localhost",), days=30):
+    """A certificate authority of its own and a server certificate for `names` that ends in `days` from now, or
+    ended: (ca, cert, key)."""
     now = datetime.datetime.utcnow()
 
     def build(name, public, issuer_name, issuer_key, authority):
@@ -119,8 +119,8 @@ def make_certificates(folder):
                    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
                    .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer_name)]))
                    .public_key(public).serial_number(x509.random_serial_number())
-                   .not_valid_before(now - datetime.timedelta(days=1))
-                   .not_valid_after(now + datetime.timedelta(days=30))
+                   .not_valid_before(now - datetime.timedelta(days=60))
+                   .not_valid_after(now + datetime.timedelta(days=30 if authority else days))
                    .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
                    .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
                    .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(
@@ -133,7 +133,7 @@ def make_certificates(folder):
         else:
             builder = (builder
                        .add_extension(x509.SubjectAlternativeName(
-                           [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+                           [x509.DNSName(name) for name in names]),
                            critical=False)
                        .add_extension(x509.ExtendedKeyUsage(
                            [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False))
@@ -155,10 +155,10 @@ def make_certificates(folder):
 class KeyServer:
     """Serves a JWK set and the discovery documents over https on localhost."""
 
-    def __init__(self, place, keys, port=0):
+    def __init__(self, place, keys, port=0, **certificate_options):
         self.keys, self.requests, self.paths = list(keys), 0, []
-        self.status, self.body, self.delay = 200, None, 0.0
-        self.authority, certificate, private = make_certificates(place.folder)
+        self.status, self.body, self.delay, self.location = 200, None, 0.0, None
+        self.authority, certificate, private = make_certificates(place.folder, **certificate_options)
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -173,6 +173,8 @@ class KeyServer:
                     body = json.dumps({"issuer": server.url, "jwks_uri": server.jwks_uri})
                 data = body.encode() if isinstance(body, str) else body
                 self.send_response(server.status)
+                if server.location:
+                    self.send_header("Location", server.location)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()

@@ -8,6 +8,17 @@ from harness import wait_until
 
 COOLDOWN = 60  # generous: how long a test waits for the daemon to fetch again by itself
 
+# The daemon looks for new keys every second at the most, so that a rotation needs no half minute.
+EAGER = """\
+policy: {folder}/policy.yaml
+store: {folder}/store
+workers: 2
+admin: {{ address: "{admin}" }}
+fastcgi: {{ address: "{fastcgi}" }}
+http: {{ address: "{http}" }}
+keys: {{ cooldown: 1s }}
+"""
+
 
 def policy(server, keys=None):
     keys = keys or f"{{ jwks_uri: {server.jwks_uri}, ca_file: ca.pem }}"
@@ -15,9 +26,9 @@ def policy(server, keys=None):
 
 
 class Remote(Stage):
-    def __init__(self, keys=("ES256",)):
+    def __init__(self, **certificate_options):
         super().__init__()
-        self.server = issuer.KeyServer(self, [self.key])
+        self.server = issuer.KeyServer(self, [self.key], **certificate_options)
         self.policy.write_text(policy(self.server))
 
     def reason(self, daemon, token):
@@ -58,10 +69,59 @@ def test_an_unknown_authority_is_not_trusted():
         assert daemon.ask("/v1/healthz").status == 200
 
 
+def refused(stage):
+    """Nothing but 503 for tokens, while routes that need none are served."""
+    daemon = stage.daemon(config=EAGER)
+    token = stage.token()
+    for _ in range(20):
+        response = daemon.ask("/v1/orders", token=token)
+        assert (response.status, response.header("X-Scope-Reason")) == (503, "keys_unavailable"), response
+        time.sleep(0.1)
+    assert daemon.ask("/v1/healthz").status == 200
+    return daemon
+
+
+def test_a_certificate_of_another_name_is_not_trusted():
+    with Remote(names=("other.example",)) as stage:
+        daemon = refused(stage)
+        assert stage.server.requests == 0
+        assert stage.server.url in daemon.log_text(), daemon.log_text()[-1000:]
+
+
+def test_an_expired_certificate_is_not_trusted():
+    with Remote(days=-1) as stage:
+        refused(stage)
+        assert stage.server.requests == 0
+
+
+def test_redirects_are_not_followed():
+    with Remote() as stage:
+        from backend import EchoBackend
+        elsewhere = EchoBackend(stage)
+        for location in (f"http://{elsewhere.address}/jwks", "/elsewhere"):
+            stage.server.status, stage.server.body, stage.server.location = 302, "", location
+            daemon = refused(stage)
+            assert daemon.terminate() == 0
+        assert elsewhere.requests == 0 and "/elsewhere" not in stage.server.paths, stage.server.paths
+
+
+def test_discovery_must_name_the_issuer_itself():
+    """A document that says another issuer is not of this one (RFC 8414 section 3.3)."""
+    with Remote() as stage:
+        stage.policy.write_text(policy(stage.server, "{ discovery: true, ca_file: ca.pem }").replace(
+            "https://id.example.com", stage.server.url + "/realm"))
+        daemon = stage.daemon(config=EAGER)
+        token = stage.token(iss=stage.server.url + "/realm")
+        for _ in range(20):
+            assert daemon.ask("/v1/orders", token=token).status == 503
+            time.sleep(0.1)
+        assert stage.server.requests > 0 and "/jwks" not in stage.server.paths, stage.server.paths
+
+
 def test_rotation():
     """A new key is fetched when a token names it; a removed one stops working after that fetch."""
     with Remote() as stage:
-        daemon = stage.daemon()
+        daemon = stage.daemon(config=EAGER)
         old = stage.token()
         wait_until(lambda: daemon.ask("/v1/orders", token=old).status == 200, "the keys were fetched")
         second = issuer.Key("ES256", "second")
@@ -97,7 +157,7 @@ def test_issuer_down():
     """Keys once fetched stay in use, over a restart of the daemon too; without any, 503 until they come."""
     with Remote() as stage:
         stage.server.stop()
-        daemon = stage.daemon()
+        daemon = stage.daemon(config=EAGER)
         token = stage.token()
         response = daemon.ask("/v1/orders", token=token)
         assert (response.status, response.header("X-Scope-Reason")) == (503, "keys_unavailable"), response
@@ -113,14 +173,16 @@ def test_issuer_down():
 
 def test_bad_answers_keep_the_last_good_set():
     with Remote() as stage:
-        daemon = stage.daemon()
+        daemon = stage.daemon(config=EAGER)
         token = stage.token()
         wait_until(lambda: daemon.ask("/v1/orders", token=token).status == 200, "the keys were fetched")
         for status, body in [(500, "x"), (200, "{}"), (200, '{"keys": []}'), (200, "not JSON"), (302, ""),
                              (200, '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'), (200, "x" * 3_000_000)]:
             stage.server.status, stage.server.body = status, body
-            # A token with an unknown key makes the daemon look, when it may.
-            assert stage.reason(daemon, issuer.mint(stage.key, header={"kid": "new"})) == "unknown_key"
+            # A token with an unknown key makes the daemon look, as soon as it may.
+            before, stranger = stage.server.requests, issuer.mint(stage.key, header={"kid": "new"})
+            wait_until(lambda: stage.reason(daemon, stranger) == "unknown_key" and stage.server.requests > before,
+                       f"the daemon has looked and seen {status} {body[:20]}", COOLDOWN)
             assert daemon.ask("/v1/orders", token=stage.token()).status == 200, (status, body[:30])
         stage.server.status, stage.server.body = 200, None
         assert daemon.ask("/v1/orders", token=stage.token()).status == 200
@@ -129,7 +191,7 @@ def test_bad_answers_keep_the_last_good_set():
 def test_a_slow_issuer_holds_nobody_else():
     with Remote() as stage:
         stage.server.delay = 3
-        daemon = stage.daemon()
+        daemon = stage.daemon(config=EAGER)
         for _ in range(50):
             assert daemon.ask("/v1/healthz").status == 200
         token = stage.token()

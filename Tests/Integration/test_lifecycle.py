@@ -36,7 +36,7 @@ def test_sigterm_ends_with_0(engine):
 
 
 def test_sigterm_drains():
-    """What had been asked before SIGTERM is answered; idle connections do not hold the daemon."""
+    """What had been asked before SIGTERM is answered; connections that never ask hold it no longer than the drain."""
     with Stage() as stage:
         daemon = stage.daemon()
         token = stage.token()

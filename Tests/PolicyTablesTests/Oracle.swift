@@ -60,7 +60,8 @@ struct Oracle {
 
     /// `service.route`, or the name of the refusal.
     func match(_ method: String, _ path: String, _ port: UInt16) -> String {
-        guard services.contains(where: { $0.ports.isEmpty || $0.ports.contains(port) }) else { return "portNotAllowed" }
+        let here = services.filter { !$0.routes.isEmpty && ($0.ports.isEmpty || $0.ports.contains(port)) }
+        if here.isEmpty { return "portNotAllowed" }
         guard let best = groups(path, port).first else { return "unknownRoute" }
         let listed = listed(best, method)
         if listed.isEmpty { return "methodNotAllowed" }
