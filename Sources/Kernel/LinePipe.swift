@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 
 /// A pipe that carries whole lines from threads that may not wait to one that writes them out.
 ///
@@ -8,6 +9,7 @@ internal import Glibc
 public final class LinePipe: Sendable {
     private let reading: FileDescriptor
     private let writing: FileDescriptor
+    private let isDone = Atomic<Bool>(false)
 
     public init() throws(SystemError) {
         var descriptors: [Int32] = [-1, -1]
@@ -32,6 +34,7 @@ public final class LinePipe: Sendable {
 
     /// Copies what comes to `output` until a line that is a single NUL.
     public func copy(to output: Int32) {
+        defer { isDone.store(true, ordering: .releasing) }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let capacity = buffer.count
         let raw = reading.raw
@@ -47,12 +50,23 @@ public final class LinePipe: Sendable {
         }
     }
 
-    /// Ends `copy` after everything written so far.
-    public func finish() {
+    /// Ends `copy` after everything written so far, as far as its output takes it in time.
+    public func finish(waitingMilliseconds: Int64) {
+        let deadline = SystemClock.monotonicNanoseconds() + waitingMilliseconds * 1_000_000
         let end: [UInt8] = [0]
-        // A full pipe is being read, so a place comes free.
-        while !write(end.span) { _ = sched_yield() }
+        var isSaid = false
+        while !isDone.load(ordering: .acquiring), SystemClock.monotonicNanoseconds() < deadline {
+            if !isSaid { isSaid = write(end.span) }
+            sleepMilliseconds(1)
+        }
     }
+}
+
+/// Whether a piece of up to PIPE_BUF bytes can be written to a descriptor now without waiting.
+public func takesOutput(_ descriptor: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    // SAFETY: one entry is read and written.
+    return unsafe poll(&entry, 1, 0) == 1 && entry.revents & Int16(POLLOUT) != 0
 }
 
 /// Writes all bytes to a descriptor that blocks.

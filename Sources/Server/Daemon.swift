@@ -41,7 +41,8 @@ public final class Daemon {
         try Files.makeFolder(settings.store)
         storeLock = try Daemon.takeLock(settings.store + "/daemon.lock", log)
         let environment = try Store.Environment(
-            path: settings.store, mapBytes: settings.storeMapBytes, maxReaders: 256)
+            path: settings.store, mapBytes: settings.storeMapBytes,
+            maxReaders: settings.workers * (1 + libFCGIThreadsPerWorker * settings.listeners.count) + 64)
         store = try PolicyStore(environment)
         loader = PolicyLoader(store: store, storeFolder: settings.store, log: log)
         policies = PolicyDesk(
@@ -50,12 +51,12 @@ public final class Daemon {
     }
 
     /// Serves until a signal says to stop, then drains.
-    /// - Returns: the exit code: 0 after a drain.
+    /// - Returns: the exit code: 0 after a drain, 2 when a worker has failed.
     public func run() throws -> Int32 {
         let signals = try SignalFD([terminateSignal, interruptSignal, hangUpSignal])
         try policies.start()
         try openListeners()
-        let denialLog = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
+        _ = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
         try startWorkers()
         let admin = try startAdmin()
         manager.ready(status: "serving \(policies.statusLine)")
@@ -66,10 +67,9 @@ public final class Daemon {
         admin?.listener.requestStop()
         admin?.thread.join()
         policies.stop()
-        pipe.finish()
-        denialLog.join()
+        pipe.finish(waitingMilliseconds: 1_000)
         log.write(.info, "stopped", isClean ? "drained" : "stopped with connections still open")
-        return 0
+        return controls.contains(where: \.hasFailed) ? 2 : 0
     }
 
     /// Two daemons on one store would each believe to be its only writer. One that is being replaced is waited for.
@@ -163,8 +163,25 @@ public final class Daemon {
         for wanted: ListenerSettings, _ inherited: inout InheritedSockets
     ) throws -> ListeningSocket {
         if let given = inherited.take(address: wanted.address) { return given }
-        if let given = inherited.take(named: wanted.name).first { return given }
+        if let given = inherited.take(named: wanted.name).first {
+            try check(given, isLike: wanted)
+            return given
+        }
         return try ListeningSocket.listen(on: wanted.address, permissions: wanted.permissions)
+    }
+
+    /// A socket taken by its name alone must not open more than the configuration says.
+    private func check(_ socket: ListeningSocket, isLike wanted: ListenerSettings) throws {
+        let isUnix =
+            switch socket.address {
+            case .unix: true
+            case .tcp: false
+            }
+        guard isUnix == wanted.isUnix, isUnix || socket.address.isLocal || settings.allowsRemote else {
+            throw StartRefusal(
+                description: "the inherited socket `\(wanted.name)` is on \(socket.address), the configuration says "
+                    + "\(wanted.address); make the socket unit and the configuration agree")
+        }
     }
 
     private func startWorkers() throws {

@@ -14,6 +14,8 @@ public struct DaemonSettings: Sendable {
     public var keys = KeySettings()
     public var tokenCacheEntries = 100_000
     public var denialLinesPerSecond = 100
+    /// Whether TCP listeners may be on other than loopback addresses.
+    public var allowsRemote = false
 
     /// Over all workers.
     public var connectionsMax = 1_024

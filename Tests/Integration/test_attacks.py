@@ -54,7 +54,8 @@ def complaint_about(response, stage, request, before):
         headers[name.lower()] = value
     if any("forged" in value for value in headers.values()):
         return f"the application got a forged header: {headers}"
-    override = [name for name in headers if re.search("override|x.http.method|original|rewrite|forwarded.(uri|method)", name)]
+    overriding = re.compile("override|x.http.method|original|rewrite|forwarded.(uri|method)")
+    override = [name for name in headers if overriding.search(name)]
     if override:
         return f"the application got {override}"
     service, method, template = headers["x-scope-route"].split(" ")

@@ -89,7 +89,8 @@ def check_everything(stage, has_identity, refusals=(403,)):
     before = stage.application.requests
     for status, target, method, options in [
         (401, "/v1/orders", "GET", {}), (403, "/v1/orders", "DELETE", {"token": token}),
-        (403, "/nowhere", "POST", {"token": token, "body": b"{}"}), (403, "/v1/orders", "GET", {"token": token, "host": "other.example"}),
+        (403, "/nowhere", "POST", {"token": token, "body": b"{}"}),
+        (403, "/v1/orders", "GET", {"token": token, "host": "other.example"}),
         (401, "/v1/orders", "GET", {"token": token[:-6] + "AAAAAA"}),
     ]:
         response = stage.request(target, method, **options)
@@ -97,7 +98,8 @@ def check_everything(stage, has_identity, refusals=(403,)):
         if status == 401:
             # Apache puts its own Basic challenge beside ours.
             assert "Bearer " in response.header("WWW-Authenticate"), response
-    for target in ("/v1/files/../orders", "/v1/files/a;b", "/v1/files/..%2forders", "/v1//orders", "/v1/files/%2e%2e/x"):
+    for target in ("/v1/files/../orders", "/v1/files/a;b", "/v1/files/..%2forders", "/v1//orders",
+                   "/v1/files/%2e%2e/x"):
         response = stage.request(target, token=token)
         assert response.status in (*refusals, 403), (target, response)
     response = stage.request("/v1/orders/7", "DELETE", token=token)

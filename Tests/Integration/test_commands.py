@@ -98,7 +98,8 @@ def test_decide():
         assert [(answer["id"], answer["verdict"], answer["status"], answer["reason"]) for answer in answers] == [
             ("1", "allow", 200, "granted"), ("2", "deny", 403, "insufficient_scope"), ("3", "deny", 401, "no_token")]
         for answer in answers:
-            for field in ("service", "route", "policy", "issuer", "subject", "client", "granted", "required", "challenge"):
+            for field in ("service", "route", "policy", "issuer", "subject", "client", "granted", "required",
+                          "challenge"):
                 assert field in answer, (field, answer)
         assert answers[0]["granted"] == ["orders:read"] and answers[0]["subject"] == "alice", answers[0]
         # A bad line is an answer of its own or an end with a message, never silence.
@@ -133,7 +134,8 @@ def test_generated_keys_and_minted_tokens_work():
             _, out, _ = cli("token", "decode", stdin=token, check=0)
             assert "alice" in out, out
         # and the other way about: tokens of the tests' issuer
-        with Stage(policy=POLICY.replace("algorithms: [ES256]", f"algorithms: [{algorithm}]"), algorithm=algorithm) as stage:
+        policy = POLICY.replace("algorithms: [ES256]", f"algorithms: [{algorithm}]")
+        with Stage(policy=policy, algorithm=algorithm) as stage:
             lines = "\n".join([stage.token(), stage.token(lifetime=-5), "x"]) + "\n"
             _, out, _ = cli("token", "verify", "--policy", stage.policy, "--lines", stdin=lines)
             answers = [json.loads(line) for line in out.splitlines()]

@@ -314,7 +314,11 @@ def test_locations_that_somebody_adds_are_protected(kind):
               "location /static/ { alias ./; }\nlocation = /hop { try_files /nothing /target; }\n"
               "location = /target { proxy_pass http://application; }\nlocation /socket/ {")]
     verdicts = {"/hop": GRANTED}
-    with Stage(kind, lambda names: verdicts.get(value(names, "SC_TARGET")[0], (403, "unknown_route", "")), edits) as stage:
+
+    def script(names):
+        return verdicts.get(value(names, "SC_TARGET")[0], (403, "unknown_route", ""))
+
+    with Stage(kind, script, edits) as stage:
         for target in ("/v1/x.css", "/static/nginx.pid", "/target", "/socket/x"):
             assert stage.nginx.request(target, token="t").status == 403, target
         assert stage.application.requests == 0

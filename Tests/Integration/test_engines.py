@@ -13,7 +13,8 @@ def streams(token):
     def request(params, **options):
         return fastcgi_request(params, **options)
 
-    for target in ("/v1/orders", "/v1/orders/7", "/v1/healthz", "/v1/nowhere", "/nowhere", "/v1//orders", "/v1/files/a%2Fb",
+    for target in ("/v1/orders", "/v1/orders/7", "/v1/healthz", "/v1/nowhere", "/nowhere", "/v1//orders",
+                   "/v1/files/a%2Fb",
                    "/v1/files/caf%C3%A9", "http://api.example.com/v1/orders", "", "*", "/v1/files/" + "a" * 8_100,
                    "/v1/files/" + "a" * 9_000, "/v1/users/alice/orders", "/v1/users/bob/orders"):
         for method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS", ""):

@@ -355,3 +355,37 @@ def test_nothing_is_read_behind_a_bad_question():
             client.close()
             assert got.count(b"HTTP/1.1 ") == 1 and got.startswith(b"HTTP/1.1 403"), got
         daemon.alive()
+
+
+LIMITED = """\
+policy: {folder}/policy.yaml
+store: {folder}/store
+workers: 2
+admin: {{ address: "{admin}" }}
+fastcgi: {{ address: "{fastcgi}" }}
+http: {{ address: "{http}" }}
+limits: {{ connections: 50, receive_timeout: 1s }}
+"""
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as line:
+        fields = line.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@table([("limits",), ("descriptors",)])
+def test_more_connections_than_there_may_be(limit):
+    """Silent connections take all there are, of ours or of the system's: nothing spins, and it serves again."""
+    with Stage() as stage:
+        daemon = (stage.daemon(config=LIMITED) if limit == "limits"
+                  else stage.daemon(launcher=("sh", "-c", 'ulimit -n 60; exec "$@"', "sh")))
+        clients = [connect(daemon.http) for _ in range(200)]
+        before = processor_seconds(daemon.process.pid)
+        time.sleep(1)
+        assert processor_seconds(daemon.process.pid) - before < 0.5, "it spins"
+        assert open_files(daemon.process.pid) < 120
+        for client in clients:
+            client.close()
+        wait_until(lambda: daemon.ask("/v1/healthz").status == 200, "it answers again")
+        daemon.alive()

@@ -443,3 +443,74 @@ def test_health_has_a_deadline():
         listener.listen(8)
         stage.at_end(listener.close)
         assert cli("health", "--address", f"unix:{stage.folder}/mute.sock", seconds=20)[0] == 1
+
+
+def test_a_log_that_nobody_reads():
+    """A full pipe on stderr holds up neither the answers nor the end."""
+    import subprocess
+    from harness import Settings, ask, connects
+    config = """\
+policy: {0}/policy.yaml
+store: {0}/store
+http: {{ address: "unix:{0}/h.sock" }}
+admin: {{ address: "unix:{0}/a.sock" }}
+denial_log: {{ lines_per_second: 1000000 }}
+"""
+    with Stage() as stage:
+        path = stage.write("daemon.yaml", config.format(stage.folder))
+        process = subprocess.Popen([str(Settings.binary), "serve", "--config", str(path)],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        stage.at_end(process.wait)
+        stage.at_end(process.kill)
+        stage.at_end(process.stderr.close)
+        address = f"unix:{stage.folder}/h.sock"
+        wait_until(lambda: connects(address), "it listens")
+        for _ in range(2_000):
+            assert ask(address, "http", facts("/v1/orders/" + "x" * 200)).status == 401
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_a_folder_that_is_exchanged_by_a_link():
+    """The way a ConfigMap is updated: the policy's path goes over a link, and the link is renamed."""
+    with Stage() as stage:
+        for name, text in {"one": POLICY, "two": POLICY.replace("GET /orders, scopes: orders:read",
+                                                                "GET /orders, scopes: orders:admin")}.items():
+            stage.write(f"{name}/policy.yaml", text)
+            stage.write(f"{name}/jwks.json", (stage.folder / "jwks.json").read_text())
+        stage.policy.unlink()
+        os.symlink("one", stage.folder / "..data")
+        os.symlink("..data/policy.yaml", stage.policy)
+        daemon = stage.daemon()
+        assert daemon.ask("/v1/orders", token=stage.token()).status == 200
+        os.symlink("two", stage.folder / "..next")
+        os.rename(stage.folder / "..next", stage.folder / "..data")
+        wait_until(lambda: daemon.ask("/v1/orders", token=stage.token()).status == 403, "the new policy is served")
+
+
+def test_many_signals():
+    with Stage() as stage:
+        daemon = stage.daemon()
+        for _ in range(200):
+            daemon.process.signal(signal.SIGHUP)
+        daemon.alive()
+        daemon.process.signal(signal.SIGHUP)
+        assert daemon.terminate() == 0
+        daemon.start()
+        daemon.process.signal(signal.SIGINT)
+        assert daemon.process.wait() == 0
+        # At once after the start, before anything is ready.
+        for _ in range(5):
+            daemon.start(wait=False)
+            assert daemon.terminate() in (0, -signal.SIGTERM)
+
+
+def test_a_policy_that_is_gone():
+    with Stage() as stage:
+        daemon = stage.daemon()
+        label = daemon.policy_label()
+        stage.policy.unlink()
+        daemon.process.signal(signal.SIGHUP)
+        wait_until(lambda: "policy_refused" in daemon.log_text(), "the log speaks of it")
+        assert daemon.policy_label() == label
+        assert daemon.ask("/v1/orders", token=stage.token()).status == 200

@@ -65,7 +65,8 @@ def forgeries(key, token):
         bare = issuer.compact({"alg": name, "typ": "at+jwt"}, claims, lambda _: b"")
         yield f"alg {name!r} without signature", bare, "token_malformed"
         yield f"alg {name!r} with one", bare + signature, "algorithm_not_allowed"
-    for name, secret in {"PEM": public, "PEM stripped": public.strip(), "empty": b"", "JWK": json.dumps(key.jwk()).encode()}.items():
+    secrets = {"PEM": public, "PEM stripped": public.strip(), "empty": b"", "JWK": json.dumps(key.jwk()).encode()}
+    for name, secret in secrets.items():
         for digest, alg in ((hashlib.sha256, "HS256"), (hashlib.sha512, "HS512")):
             yield f"{alg} with {name}", issuer.compact(
                 {"alg": alg, "typ": "at+jwt", "kid": key.kid}, claims,
@@ -73,11 +74,14 @@ def forgeries(key, token):
     evil = issuer.Key("ES256", kid="evil")
     for name, header in {
         "embedded jwk": {"jwk": evil.jwk()}, "embedded jwk, real kid": {"jwk": evil.jwk(), "kid": key.kid},
-        "jku": {"jku": "http://127.0.0.1:9/jwks", "kid": key.kid}, "x5u": {"x5u": "http://127.0.0.1:9/", "kid": key.kid},
-        "path as kid": {"kid": "../../../../dev/null"}, "SQL as kid": {"kid": "' OR 1=1 --"}, "NUL in kid": {"kid": key.kid + "\0"},
+        "jku": {"jku": "http://127.0.0.1:9/jwks", "kid": key.kid},
+        "x5u": {"x5u": "http://127.0.0.1:9/", "kid": key.kid},
+        "path as kid": {"kid": "../../../../dev/null"}, "SQL as kid": {"kid": "' OR 1=1 --"},
+        "NUL in kid": {"kid": key.kid + "\0"},
     }.items():
         yield name, issuer.mint(evil, claims, header), None
-    yield "changed claims", f"{head}.{issuer.b64(json.dumps({**claims, 'scope': 'orders:admin'}).encode())}.{signature}", "signature_invalid"
+    wider = issuer.b64(json.dumps({**claims, "scope": "orders:admin"}).encode())
+    yield "changed claims", f"{head}.{wider}.{signature}", "signature_invalid"
     yield "zero signature", f"{head}.{body}.{issuer.b64(bytes(64))}", "signature_invalid"
     yield "long signature", f"{head}.{body}.{signature}AAAA", "signature_invalid"
     yield "padded", token + "=", None
@@ -141,7 +145,8 @@ def test_a_policy_change_takes_effect_on_cached_tokens_at_once():
         assert daemon.ask("/v1/orders", token=token).status == 200
         daemon.reload(POLICY.replace("Create and change orders, implies: [orders:read]", "Create and change orders"))
         assert daemon.ask("/v1/orders", token=token).header("X-Scope-Reason") == "insufficient_scope"
-        daemon.reload(POLICY.replace("audience: [https://api.example.com]\n    keys", "audience: [https://b.example.com]\n    keys"))
+        daemon.reload(POLICY.replace("audience: [https://api.example.com]\n    keys",
+                                     "audience: [https://b.example.com]\n    keys"))
         assert daemon.ask("/v1/orders", token=token).header("X-Scope-Reason") == "audience_mismatch"
 
 

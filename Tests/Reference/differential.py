@@ -139,8 +139,9 @@ def main():
                 if not wrong:
                     continue
                 failed += 1
-                by_kind[f"{mine['reason']} here, {answer.get('reason')} there: {','.join(wrong)}"] += 1
-                if shown < 12 and by_kind[f"{mine['reason']} here, {answer.get('reason')} there: {','.join(wrong)}"] == 1:
+                kind = f"{mine['reason']} here, {answer.get('reason')} there: {','.join(wrong)}"
+                by_kind[kind] += 1
+                if shown < 12 and by_kind[kind] == 1:
                     shown += 1
                     line, mine, answer = smaller(options.binary, folder, dict(line), generate.NOW, judge, answer)
                     print(f"\ndifference {seed}:{index} in {', '.join(wrong)}; policy and keys in {keep(folder)}")

@@ -278,7 +278,8 @@ class Issuer:
     def __init__(self, holder, folder):
         self.name = holder["issuer"]
         self.audiences = _list(holder["audience"])
-        self.algorithms = [same_algorithm(name) for name in holder.get("algorithms", ["ES256", "RS256", "PS256", "Ed25519"])]
+        listed = holder.get("algorithms", ["ES256", "RS256", "PS256", "Ed25519"])
+        self.algorithms = [same_algorithm(name) for name in listed]
         self.strict = holder.get("profile", "rfc9068") == "rfc9068"
         self.scope_claim = holder.get("scope_claim", "scope")
         self.client_claim = holder.get("client_claim", "client_id")

@@ -287,7 +287,8 @@ class Case:
                                              else pick.choice(WORDS + SUBJECTS)))
             else:
                 segments.append(self._encode(urllib.parse.unquote(part)))
-        target = urllib.parse.quote(urllib.parse.unquote(service.get("base_path", "")), safe="/") + "/" + "/".join(segments)
+        base = urllib.parse.quote(urllib.parse.unquote(service.get("base_path", "")), safe="/")
+        target = base + "/" + "/".join(segments)
         host = pick.choice(service["hosts"]).replace("*", pick.choice(["a", "b-1", "x_y"]))
         ports = route.get("ports") or service.get("ports") or [443, 8080]
         line = {"id": str(number), "method": method, "target": target, "host": host, "scheme": "https",
@@ -309,7 +310,8 @@ class Case:
             if "cookie" in elsewhere:
                 line["cookie"] = [pick.choice(["", "a=b; "]) + f"session={token}" + pick.choice(["", "; xsession=1"])]
             else:
-                line["sec_websocket_protocol"] = [pick.choice(["", "chat, "]) + "bearer," + pick.choice([" ", ""]) + token]
+                line["sec_websocket_protocol"] = [
+                    pick.choice(["", "chat, "]) + "bearer," + pick.choice([" ", ""]) + token]
         # A little less than half is left as it is.
         while pick.random() < 0.39:
             pick.choice(CHANGES)(self, pick, line, service)
@@ -359,8 +361,10 @@ FLAWS = {
     "cty": _set("header", "cty", ["JWT", "jwt", "json", 1]),
     "alg": _set("header", "alg", ["none", "HS256", "RS256", "ES256", "es256", "PS512", "", 1, None, "ES256K"]),
     "kid": _set("header", "kid", ["unknown", "es256-enc", "", "es256-0", "eddsa-0", "k" * 1025, 7, None]),
-    "iss": _set("claims", "iss", ["https://evil.example", "https://id0.example.com/x", None, 5, "", ["https://id0.example.com"]]),
-    "other issuer": _set("claims", "iss", ["https://id0.example.com", "https://id1.example.com", "https://id0.example.com/"]),
+    "iss": _set("claims", "iss", ["https://evil.example", "https://id0.example.com/x", None, 5, "",
+                                  ["https://id0.example.com"]]),
+    "other issuer": _set("claims", "iss", ["https://id0.example.com", "https://id1.example.com",
+                                           "https://id0.example.com/"]),
     "aud": _set("claims", "aud", ["https://evil.example", [], None, 5, ["x", 5], "https://api.example.com/", {"a": 1}]),
     "exp": _set("claims", "exp", [NOW, NOW - 1, NOW - 29, NOW - 31, NOW - 299, NOW - 301, 1, 0, -5, None, "1900000000",
                                   True, 2 ** 53, 2 ** 53 + 1, NOW + 0.5]),
@@ -409,14 +413,16 @@ SPELLINGS = {
     "six parts": lambda pick, token, *_: token + ".a.b.c",
     "empty payload": lambda pick, token, *_: _parts(token)[0] + ".." + _parts(token)[2],
     "plus": lambda pick, token, *_: "+" + token[1:],
-    "length": lambda pick, token, *_: ".".join([_parts(token)[0] + "A" * (5 - len(_parts(token)[0]) % 4 or 4)] + _parts(token)[1:]),
+    "length": lambda pick, token, *_: ".".join(
+        [_parts(token)[0] + "A" * (5 - len(_parts(token)[0]) % 4)] + _parts(token)[1:]),
     "too large": lambda pick, token, header, claims, key: minting.compact(
         header, {**claims, "pad": "p" * 12_400}, key.sign),
     "nearly too large": lambda pick, token, header, claims, key: minting.compact(
         header, {**claims, "pad": "p" * 11_000}, key.sign),
     "duplicate claim": _with_json(lambda pick, head, body: (head, body[:-1] + ', "scope": "profile", "scope": "x"}')),
     "duplicate nested": _with_json(lambda pick, head, body: (head, body[:-1] + ', "n": {"a": 1, "a": 1}}')),
-    "escaped duplicate": _with_json(lambda pick, head, body: (head, body[:-1] + ', "s\\u0075b": "mallory", "sub": "x"}')),
+    "escaped duplicate": _with_json(
+        lambda pick, head, body: (head, body[:-1] + ', "s\\u0075b": "mallory", "sub": "x"}')),
     "duplicate header": _with_json(lambda pick, head, body: (head[:-1] + ', "alg": "ES256", "alg": "none"}', body)),
     "trailing bytes": _with_json(lambda pick, head, body: (head, body + pick.choice(["x", "{}", ","]))),
     "trailing space": _with_json(lambda pick, head, body: (head + " \n", " " + body + "\t")),
@@ -457,8 +463,9 @@ def _other_token(case, pick, line, service):
 def _normalized(case, pick, line, service):
     """nginx's reading of the path, and readings that differ from it in a little."""
     path = urllib.parse.unquote(line.get("target", "/").partition("?")[0])
-    line["normalized_path"] = pick.choice([path, path, path.upper(), path.lower(), path + "/", path.rstrip("/"), path[1:],
-                                           path.replace("//", "/"), path + " ", urllib.parse.quote(path)])
+    line["normalized_path"] = pick.choice(
+        [path, path, path.upper(), path.lower(), path + "/", path.rstrip("/"), path[1:], path.replace("//", "/"),
+         path + " ", urllib.parse.quote(path)])
 
 
 def _credential(case, pick, line, service):
@@ -476,8 +483,9 @@ def _twist_target(case, pick, line, service):
     if pick.random() < 0.15:
         # A whole segment, so that it begins where a dot segment would.
         place = target.rfind("/", 0, place) + 1
-    twist = pick.choice(["/", "//", "/.", "/..", "..%3bx/", ".%3B/", "%2e%2e;/", "..a/", "...%3b/", "/%2e%2e", "%2F", "%5C", "%00", "%25", "%7f", "\\", ";x", "%3B", "#",
-                         " ", "\n", "é", "%ff", "%C0%AF", "%", "%z1", "%1", "/./", "/../", "..", ".", "%2e", "?", "%3F",
+    twist = pick.choice(["/", "//", "/.", "/..", "..%3bx/", ".%3B/", "%2e%2e;/", "..a/", "...%3b/", "/%2e%2e", "%2F",
+                         "%5C", "%00", "%25", "%7f", "\\", ";x", "%3B", "#", " ", "\n", "é", "%ff", "%C0%AF", "%",
+                         "%z1", "%1", "/./", "/../", "..", ".", "%2e", "?", "%3F",
                          "\u0000", "\"", "|", "[", "^", "%C3%A9", "+"])
     line["target"] = target[:place] + twist + target[place:]
 
@@ -516,8 +524,8 @@ def _elsewhere(case, pick, line, service):
 
 
 CHANGES = [
-    _bad_token, _bad_token, _bad_token, _bad_token, _bad_token, _to_preflight, _bad_token, _bad_token, _bad_token, _bad_token, _other_token, _other_token,
-    _credential, _credential, _elsewhere, _normalized, _twist_target, _twist_target, _replace_target, _replace_target, _host, _to_preflight,
+    *[_bad_token] * 9, _other_token, _other_token, _credential, _credential, _elsewhere, _normalized, _twist_target,
+    _twist_target, _replace_target, _replace_target, _host, _to_preflight, _to_preflight,
     _fact("method", METHODS + ["get", "FOO", "", None, "TRACE"]),
     _fact("port", [1, 80, 443, 8080, 8443, 9443, 65535, 0, 65536, -1, "", "x", None, "08080", "443"]),
     _fact("port", [443, 8080, 8443, 9443]),

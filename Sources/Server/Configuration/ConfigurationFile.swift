@@ -80,6 +80,7 @@ public struct ConfigurationFile {
         if let value = number(top["workers"], 1...64) { settings.workers = value }
         if let value = byteCount(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
         let allowsRemote = boolean(top["allow_remote"]) ?? false
+        settings.allowsRemote = allowsRemote
         for node in items(top["fastcgi"]) { addListener(node, .fastCGI, allowsRemote, &settings) }
         for node in items(top["http"]) { addListener(node, .http, allowsRemote, &settings) }
         if let admin = top["admin"] { settings.admin = listener(admin, .admin, false) }

@@ -40,6 +40,8 @@ public final class EventLog: Sendable {
 final class LineOutput: Sendable {
     private let descriptor: Int32
     private let lock = Mutex(())
+    /// A pipe that is ready takes this much without waiting (PIPE_BUF).
+    private static let pieceBytesMax = 4_096
 
     /// - Parameter descriptor: stays open; not owned.
     init(descriptor: Int32) {
@@ -48,8 +50,13 @@ final class LineOutput: Sendable {
 
     func write(_ line: [UInt8]) {
         lock.withLock { _ in
-            // A log that cannot be written stops nothing: the decision stands either way.
-            _ = writeAll(descriptor, line.span)
+            // A log that nobody reads stops nothing: what cannot be taken now is left out.
+            var start = 0
+            while start < line.count, takesOutput(descriptor) {
+                let end = min(start + LineOutput.pieceBytesMax, line.count)
+                guard writeAll(descriptor, line.span.extracting(start..<end)) else { return }
+                start = end
+            }
         }
     }
 }

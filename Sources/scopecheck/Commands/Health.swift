@@ -38,7 +38,7 @@ struct Health: ParsableCommand {
             }
             printOut(object.text() + [0x0A])
         } else if let status {
-            printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy or no keys yet\n")
+            printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy\n")
         }
         guard status != nil else {
             if !json { _ = writeAll(2, Array("scopecheck: \(problem)\n".utf8).span) }

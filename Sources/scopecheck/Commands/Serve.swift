@@ -80,9 +80,13 @@ struct Serve: ParsableCommand {
             let permissions = SocketFilePermissions(mode: 0o600)
             settings.admin = ListenerSettings(kind: .admin, address: admin.address, permissions: permissions)
         }
-        for listener in settings.listeners where !listener.address.isLocal && config == nil {
+        for listener in settings.listeners where !listener.address.isLocal && !settings.allowsRemote {
             throw fail(
-                "`\(listener.address)` is not a loopback address; allow_remote in a configuration file permits it")
+                "`\(listener.address)` is not a loopback address; `allow_remote: true` in a configuration file permits it"
+            )
+        }
+        if let admin = settings.admin, case .tcp = admin.address {
+            throw fail("the admin listener must be a unix socket; give --admin unix:PATH")
         }
         guard !settings.listeners.isEmpty else {
             throw fail("nothing to listen on: give --fastcgi ADDRESS or --http ADDRESS")
