@@ -26,12 +26,6 @@ func isTargetByte(_ byte: UInt8) -> Bool {
     byte &- 0x21 < 0x5E
 }
 
-/// `field-vchar`, space or tab. Above ASCII, `obs-text` is let through, as bytes.
-@inline(always)
-func isValueByte(_ byte: UInt8) -> Bool {
-    byte >= 0x20 && byte != 0x7F || byte == 0x09
-}
-
 @inline(always)
 func isBlank(_ byte: UInt8) -> Bool {
     byte == 0x20 || byte == 0x09
