@@ -15,7 +15,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "scopecheck",
     products: [
-        .executable(name: "scopecheck", targets: ["scopecheck"])
+        .executable(name: "scopecheck", targets: ["scopecheck"]),
+        .executable(name: "scopecheck-health", targets: ["scopecheck-health"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -29,6 +30,8 @@ let package = Package(
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
+        // What Embedded Swift may import: it cannot read the module of the ordinary C library.
+        .systemLibrary(name: "CHealth"),
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
 
         .target(name: "Octets", swiftSettings: strict),
@@ -54,11 +57,12 @@ let package = Package(
             name: "LibFCGI", dependencies: ["CFastCGI", "Decision", "FastCGI", "Octets"],
             swiftSettings: strict),
         .target(name: "HTTP1", dependencies: ["Decision", "Octets"], swiftSettings: strict),
+        .target(name: "SPOP", dependencies: ["Decision", "Octets"], swiftSettings: strict),
         .target(
             name: "Server",
             dependencies: [
                 "Decision", "FastCGI", "HTTP1", "Kernel", "LibFCGI", "Octets", "Policy",
-                "PolicyTables", "Signatures", "Store", "Tokens",
+                "PolicyTables", "SPOP", "Signatures", "Store", "Tokens",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -72,6 +76,13 @@ let package = Package(
                 "Store", "Tokens",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        // Static and without the Swift runtime, so that it runs in an empty chroot. The C entry point carries the
+        // target's name.
+        .executableTarget(
+            name: "scopecheck-health", dependencies: ["CHealth"],
+            swiftSettings: strict + [.enableExperimentalFeature("Embedded")],
+            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-static", "-Xlinker", "--strip-all"])]),
 
         .testTarget(name: "OctetsTests", dependencies: ["Octets"], swiftSettings: strict),
         .testTarget(name: "KernelTests", dependencies: ["CLinux", "Kernel", "Octets"], swiftSettings: strict),
@@ -92,6 +103,7 @@ let package = Package(
         .testTarget(
             name: "FastCGITests", dependencies: ["Decision", "FastCGI", "Octets"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["Decision", "HTTP1", "Octets"], swiftSettings: strict),
+        .testTarget(name: "SPOPTests", dependencies: ["Decision", "Octets", "SPOP"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [

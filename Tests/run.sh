@@ -73,7 +73,7 @@ counted() {
 
 heading "Debian packages"
 Tests/install.sh libfcgi-dev libssl-dev liblmdb-dev pkg-config nginx:nginx-light lighttpd:lighttpd \
-    apache2:apache2-bin curl ca-certificates gcc python3 python3-cryptography python3-yaml || exit 1
+    apache2:apache2-bin haproxy:haproxy openssl:openssl curl ca-certificates gcc python3 python3-cryptography python3-yaml || exit 1
 command -v swift >/dev/null || {
     echo "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH" >&2
     exit 1
@@ -109,6 +109,7 @@ fi
 if wanted release; then
     heading "release build"
     step "swift build -c release" swift build -c release --product scopecheck
+    step "swift build -c release, health check" swift build -c release --product scopecheck-health
 fi
 if wanted integration; then
     heading "integration tests with real proxies"
@@ -131,8 +132,9 @@ if wanted bench && [ -x bench/smoke.sh ]; then
     counted "benchmarks" bench/smoke.sh
 fi
 if wanted demo; then
-    heading "demo"
+    heading "demos"
     step "nginx/demo.sh --once" nginx/demo.sh --once
+    step "haproxy/demo.sh --once" haproxy/demo.sh --once
 fi
 heading "done"
 echo "$passed passed, $failed failed, $skipped skipped"

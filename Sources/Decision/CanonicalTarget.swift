@@ -24,6 +24,8 @@ struct CanonicalTarget: ~Copyable {
     var decodedSpelling = ByteWriter(capacity: 3 * CanonicalTarget.targetBytesMax)
     /// The authority of an absolute-form target, in the target's own bytes.
     var authority = ByteRange.absent
+    /// The path as it was received, in the target's own bytes.
+    var rawPath = ByteRange.absent
 
     init() {}
 
@@ -33,6 +35,7 @@ struct CanonicalTarget: ~Copyable {
         path.removeAll()
         decoded.removeAll()
         authority = .absent
+        rawPath = .absent
         hasReservedEscapes = false
         guard target.count > 0, target.count <= CanonicalTarget.targetBytesMax else { return false }
         var index = 0
@@ -40,6 +43,7 @@ struct CanonicalTarget: ~Copyable {
             guard let start = readAuthority(target) else { return false }
             index = start
         }
+        let pathStart = index
         var segmentStart = -1
         var segments = 0
         var hasHighBytes = false
@@ -79,6 +83,7 @@ struct CanonicalTarget: ~Copyable {
             index += 1
         }
         guard segmentStart >= 0, segmentIsPlain(from: segmentStart, isLast: true) else { return false }
+        rawPath = ByteRange(start: pathStart, count: index - pathStart)
         guard queryIsPlain(target, from: index) else { return false }
         if hasHighBytes, !isUTF8(decoded.bytes) { return false }
         if hasReservedEscapes { spellDecoded() }

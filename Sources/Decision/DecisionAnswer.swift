@@ -6,14 +6,17 @@ internal import Tokens
 
 /// The grounds on which a request may pass. There is no other way to an allow.
 enum AllowGround {
+    /// A verified token with the scopes that the route requires.
     case granted
+    /// A certificate of a client with the scopes that the port requires.
+    case certificate
     case `public`
     case preflight
     case observed
 
     var reason: Reason {
         switch self {
-        case .granted: .granted
+        case .granted, .certificate: .granted
         case .public: .public
         case .preflight: .preflight
         case .observed: .observed
@@ -23,12 +26,18 @@ enum AllowGround {
 
 extension DecisionState {
     mutating func allow(_ ground: AllowGround, _ snapshot: DecisionSnapshot) -> Outcome {
-        if ground.reason == .granted {
+        switch ground {
+        case .granted:
             guard let token else { return deny(.policyUnreadable, snapshot) }
             answer.writeEncoded(.subject, token.subject)
             answer.writeEncoded(.client, token.client)
             let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
             answer.writeEncoded(.issuer, issuer.span)
+        case .certificate:
+            guard let presented, !presented.identity.isEmpty else { return deny(.policyUnreadable, snapshot) }
+            answer.writeEncoded(.subject, presented.identity.span)
+            answer.writeEncoded(.client, presented.clientName.span)
+        case .public, .preflight, .observed: break
         }
         finish(ground.reason, label: snapshot.label)
         // DENY: an answer that does not fit its limits is not given.

@@ -9,13 +9,17 @@ public struct DecisionDetails: Sendable {
     public var path: [UInt8] = []
     public var decodedPath: [UInt8] = []
     public var service: [UInt8]?
-    /// As written in the policy: `GET /orders/{order}`.
+    /// As written in the policy: `GET /orders/{order}`; `tcp/9443` for a connection without HTTP.
     public var route: [UInt8]?
     public var ground: RouteGround?
     public var requiredAll: [[UInt8]] = []
     public var requiredAny: [[UInt8]] = []
-    /// Effective scopes of the token under this policy, in byte order.
+    /// Effective scopes of the token or client under this policy, in byte order.
     public var granted: [[UInt8]] = []
+    /// Of a connection without HTTP: the policy's name of the client.
+    public var client: [UInt8]?
+    /// The name in its certificate that the client is known by, as the policy spells it.
+    public var identity: [UInt8]?
     public var observedReason: Reason?
     public var observeUntil: Int64?
 
@@ -68,6 +72,36 @@ extension DecisionState {
         for scope in grant.scopes { names.append([UInt8](copying: catalogue.scopeName(scope))) }
         names.sort { $0.lexicographicallyPrecedes($1) }
         details.granted = names
+    }
+}
+
+// MARK: connections without HTTP
+
+extension DecisionState {
+    mutating func collectRule(_ table: borrowing PortTable, _ rule: PortRule, _ catalogue: borrowing Catalogue) {
+        details.service = [UInt8](copying: table.serviceName(of: rule))
+        details.route = Array("tcp/\(rule.port)".utf8)
+        details.ground = .scopes
+        details.observeUntil = rule.observeUntil > 0 ? rule.observeUntil : nil
+        for index in 0..<rule.allCount {
+            guard let scope = table.scope(of: rule, all: index) else { continue }
+            details.requiredAll.append([UInt8](copying: catalogue.scopeName(scope)))
+        }
+        for index in 0..<rule.anyCount {
+            guard let scope = table.scope(of: rule, any: index) else { continue }
+            details.requiredAny.append([UInt8](copying: catalogue.scopeName(scope)))
+        }
+    }
+
+    mutating func collectClient(
+        _ table: borrowing PortTable, _ client: PortClient, _ catalogue: borrowing Catalogue
+    ) {
+        details.client = [UInt8](copying: table.name(of: client))
+        details.identity = [UInt8](copying: table.identity(of: client))
+        for index in 0..<client.scopeCount {
+            guard let scope = table.scope(of: client, inNameOrder: index) else { continue }
+            details.granted.append([UInt8](copying: catalogue.scopeName(scope)))
+        }
     }
 }
 

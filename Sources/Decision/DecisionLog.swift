@@ -1,4 +1,5 @@
 public import Octets
+internal import Signatures
 internal import Tokens
 
 extension Decider {
@@ -10,29 +11,77 @@ extension Decider {
     public func appendLogMembers(
         to line: inout ByteWriter, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, valueBytesMax: Int
     ) {
-        line.append(",\"verdict\":")
-        line.append(jsonLiteral: state.answer.isAllow ? "allow" : "deny")
-        line.append(",\"reason\":")
-        line.append(jsonLiteral: state.answer.reason.name)
-        if let observed = state.observedReason {
-            line.append(",\"would_be\":")
-            line.append(jsonLiteral: observed.name)
-        }
-        line.append(",\"status\":")
-        line.append(decimal: UInt64(state.answer.status))
-        append(",\"route\":", state.answer.value(of: .route), to: &line, valueBytesMax)
-        append(",\"policy\":", state.answer.value(of: .policy), to: &line, valueBytesMax)
-        append(",\"audit_id\":", state.answer.value(of: .auditID), to: &line, valueBytesMax)
+        append(decision: state.answer, to: &line, valueBytesMax)
         append(",\"request_id\":", bytes.bytes(at: facts.requestID), to: &line, valueBytesMax)
-        append(",\"client_address\":", bytes.bytes(at: facts.clientAddress), to: &line, valueBytesMax)
+        appendAddress(bytes.bytes(at: facts.clientAddress), facts.clientAddressForm, to: &line, valueBytesMax)
         append(",\"method\":", bytes.bytes(at: facts.method), to: &line, valueBytesMax)
         append(",\"host\":", bytes.bytes(at: facts.host), to: &line, valueBytesMax)
         append(",\"port\":", bytes.bytes(at: facts.port), to: &line, valueBytesMax)
+        // Given both ways it is a conflict, and a member may stand once.
+        if facts.port.isEmpty { appendPort(facts.portNumber, to: &line) }
         append(",\"target\":", withoutQuery(bytes.bytes(at: facts.target)), to: &line, valueBytesMax)
         guard let token = state.token else { return }
         append(",\"subject\":", token.subject, to: &line, valueBytesMax)
         append(",\"client\":", token.client, to: &line, valueBytesMax)
         append(",\"scopes\":", token.scopeText, to: &line, valueBytesMax)
+    }
+
+    /// The same for a connection without HTTP. `subject` and `client` are the policy's; what the certificate itself
+    /// says stands in members that begin with `certificate_`, the first of several names for all of them.
+    public func appendLogMembers(
+        to line: inout ByteWriter, _ facts: borrowing ConnectionFacts, _ bytes: Span<UInt8>, valueBytesMax: Int
+    ) {
+        append(decision: state.answer, to: &line, valueBytesMax)
+        append(",\"request_id\":", bytes.bytes(at: facts.requestID), to: &line, valueBytesMax)
+        appendAddress(bytes.bytes(at: facts.clientAddress), facts.clientAddressForm, to: &line, valueBytesMax)
+        appendPort(facts.port, to: &line)
+        guard let presented = state.presented else { return }
+        append(",\"subject\":", presented.identity.span, to: &line, valueBytesMax)
+        append(",\"client\":", presented.clientName.span, to: &line, valueBytesMax)
+        let certificate = presented.certificate
+        append(",\"certificate_subject\":", certificate.subject.span, to: &line, valueBytesMax)
+        if let uri = certificate.uris.first { append(",\"certificate_uri\":", uri.span, to: &line, valueBytesMax) }
+        if let name = certificate.dnsNames.first {
+            append(",\"certificate_dns\":", name.span, to: &line, valueBytesMax)
+        }
+    }
+
+    private func append(
+        decision answer: borrowing Answer, to line: inout ByteWriter, _ valueBytesMax: Int
+    ) {
+        line.append(",\"verdict\":")
+        line.append(jsonLiteral: answer.isAllow ? "allow" : "deny")
+        line.append(",\"reason\":")
+        line.append(jsonLiteral: answer.reason.name)
+        if let observed = state.observedReason {
+            line.append(",\"would_be\":")
+            line.append(jsonLiteral: observed.name)
+        }
+        line.append(",\"status\":")
+        line.append(decimal: UInt64(answer.status))
+        append(",\"route\":", answer.value(of: .route), to: &line, valueBytesMax)
+        append(",\"policy\":", answer.value(of: .policy), to: &line, valueBytesMax)
+        append(",\"audit_id\":", answer.value(of: .auditID), to: &line, valueBytesMax)
+    }
+
+    private func appendAddress(
+        _ address: Span<UInt8>, _ form: AddressForm, to line: inout ByteWriter, _ valueBytesMax: Int
+    ) {
+        guard form != .text else {
+            append(",\"client_address\":", address, to: &line, valueBytesMax)
+            return
+        }
+        guard address.count == (form == .ipv4 ? 4 : 16) else { return }
+        line.append(",\"client_address\":\"")
+        line.append(address: address)
+        line.append(0x22)
+    }
+
+    private func appendPort(_ port: Int64, to line: inout ByteWriter) {
+        guard port >= 0 else { return }
+        line.append(",\"port\":\"")
+        line.append(decimal: UInt64(port))
+        line.append(0x22)
     }
 
     /// Nothing is written for an empty value.

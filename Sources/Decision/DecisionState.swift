@@ -20,6 +20,8 @@ struct DecisionState: ~Copyable {
     /// The verified token of the last decision, for the log; nil when none was verified.
     var token: VerifiedToken?
     var grant: Grant?
+    /// The certificate of the last connection without HTTP; nil when none was read.
+    var presented: PresentedCertificate?
     /// What enforcement would have said where observe mode let the request pass.
     var observedReason: Reason?
     /// The rule that the last decision came to, with its service; for explanations.
@@ -39,6 +41,7 @@ struct DecisionState: ~Copyable {
         answer.reset()
         token = nil
         grant = nil
+        presented = nil
         observedReason = nil
         rule = nil
         if collectsDetails { details = DecisionDetails() }
@@ -101,9 +104,9 @@ struct DecisionState: ~Copyable {
     ) -> Reason? {
         if facts.conflict { return .conflictingFacts }
         guard !facts.method.isEmpty, !facts.target.isEmpty, !facts.host.isEmpty, !facts.scheme.isEmpty,
-            !facts.port.isEmpty
+            facts.port.isEmpty ? facts.portNumber >= 0 : true
         else { return .missingFact }
-        guard let number = decimalPort(bytes.bytes(at: facts.port)) else { return .conflictingFacts }
+        guard let number = listenerPort(facts, bytes) else { return .conflictingFacts }
         port = number
         let scheme = bytes.bytes(at: facts.scheme)
         guard equalIgnoringCase(scheme, "https") || equalIgnoringCase(scheme, "http") else {
@@ -117,9 +120,19 @@ struct DecisionState: ~Copyable {
                 equal(authority.name.bytes, host.name.bytes)
             else { return .ambiguousTarget }
         }
+        if facts.rawPath.isPresent {
+            guard equal(bytes.bytes(at: facts.rawPath), raw.bytes(at: target.rawPath)) else { return .pathMismatch }
+        }
         let normalized = bytes.bytes(at: facts.normalizedPath)
         if normalized.count > 0, !equal(normalized, target.decoded.bytes) { return .pathMismatch }
         return nil
+    }
+
+    /// - Returns: nil when it is none, or given in both ways.
+    private func listenerPort(_ facts: borrowing RequestFacts, _ bytes: Span<UInt8>) -> UInt16? {
+        guard facts.portNumber >= 0 else { return decimalPort(bytes.bytes(at: facts.port)) }
+        guard !facts.port.isPresent, facts.portNumber > 0 else { return nil }
+        return UInt16(exactly: facts.portNumber)
     }
 
     private enum RouteSearch: Equatable {

@@ -40,6 +40,8 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case methodNotAllowed = 26
     /// The route is not open on this port.
     case portNotAllowed = 27
+    /// The proxy sent more about the request than is taken.
+    case requestTooLarge = 28
 
     // Credentials: 401 with `invalid_request`, 400 at the client.
     /// More than one credential, or more than one way of sending it.
@@ -78,6 +80,20 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     /// A claim does not equal the segment of the path that the route binds to it.
     case bindingMismatch = 61
 
+    // The certificate on a connection without HTTP: closed.
+    /// The client presented no certificate.
+    case noCertificate = 70
+    /// The proxy says that the certificate's chain does not verify.
+    case certificateNotVerified = 71
+    /// Not the DER of a certificate, or names in it that cannot be compared.
+    case certificateMalformed = 72
+    case certificateExpired = 73
+    case certificateNotYetValid = 74
+    /// No name in the certificate is a client of the policy.
+    case unknownCertificate = 75
+    /// Names in the certificate belong to different clients.
+    case ambiguousCertificate = 76
+
     /// The stable name: snake case.
     public var name: StaticString {
         switch self {
@@ -98,6 +114,7 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .unknownRoute: "unknown_route"
         case .methodNotAllowed: "method_not_allowed"
         case .portNotAllowed: "port_not_allowed"
+        case .requestTooLarge: "request_too_large"
         case .multipleCredentials: "multiple_credentials"
         case .malformedAuthorization: "malformed_authorization"
         case .noToken: "no_token"
@@ -121,6 +138,13 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .proofRequired: "proof_required"
         case .insufficientScope: "insufficient_scope"
         case .bindingMismatch: "binding_mismatch"
+        case .noCertificate: "no_certificate"
+        case .certificateNotVerified: "certificate_not_verified"
+        case .certificateMalformed: "certificate_malformed"
+        case .certificateExpired: "certificate_expired"
+        case .certificateNotYetValid: "certificate_not_yet_valid"
+        case .unknownCertificate: "unknown_certificate"
+        case .ambiguousCertificate: "ambiguous_certificate"
         }
     }
 
@@ -133,6 +157,11 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case 30..<60: 401
         default: 403
         }
+    }
+
+    /// What the client sent is malformed (RFC 6750 §3.1 `invalid_request`): 400 at the client.
+    public var isInvalidRequest: Bool {
+        self == .multipleCredentials || self == .malformedAuthorization
     }
 
     /// The facts themselves were not as a proxy sends them, so that the bytes behind them are not to be trusted.

@@ -72,10 +72,7 @@ public enum AnswerHead {
     }
 
     private static func appendForClient(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
-        let isInvalidRequest =
-            answer.status == 401
-            && (answer.reason == .multipleCredentials || answer.reason == .malformedAuthorization)
-        output.append(statusLine(isInvalidRequest ? 400 : answer.status))
+        output.append(statusLine(answer.reason.isInvalidRequest ? 400 : answer.status))
         var isPrintable = true
         if answer.hasChallenge {
             output.append("WWW-Authenticate: ")

@@ -2,21 +2,24 @@ internal import Glibc
 
 /// Asks a listener for a sign of life, in the protocol that it speaks.
 public enum HealthProbe {
-    /// Sends `GET /` without facts and, when that gets no answer, a FastCGI request without parameters.
+    /// Sends `GET /` without facts and, when that gets no answer, a FastCGI request without parameters, then the
+    /// HELLO of a SPOP health check.
     ///
-    /// A daemon with a policy answers 403 (a fact is missing) and one without answers 503, so health needs
-    /// no path of its own.
-    /// - Returns: the status of the answer; nil when neither protocol got one in time.
+    /// A daemon with a policy answers the first two with 403 (a fact is missing) and one without answers 503, so
+    /// health needs no path of its own. A HELLO in return counts as 200, a DISCONNECT as 503.
+    /// - Returns: the status of the answer; nil when no protocol got one in time.
     /// - Throws: when nobody accepts the connection.
     public static func probe(
         _ address: ListenAddress, deadlineMilliseconds: Int64 = 2000
     ) throws(SystemError) -> Int? {
-        let half = deadlineMilliseconds / 2
-        if let status = try exchange(address, half, request: Array(httpRequest.utf8), parse: httpStatus) {
+        let third = deadlineMilliseconds / 3
+        if let status = try exchange(address, third, request: Array(httpRequest.utf8), parse: httpStatus) {
             return status
         }
-        return try exchange(
-            address, deadlineMilliseconds - half, request: fastCGIRequest, parse: fastCGIStatus)
+        if let status = try exchange(address, third, request: fastCGIRequest, parse: fastCGIStatus) {
+            return status
+        }
+        return try exchange(address, deadlineMilliseconds - 2 * third, request: spopHello, parse: spopStatus)
     }
 
     static let httpRequest = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -27,6 +30,15 @@ public enum HealthProbe {
         1, 4, 0, 1, 0, 0, 0, 0,
         1, 5, 0, 1, 0, 0, 0, 0,
     ]
+
+    /// HAProxy, doc/SPOE.txt §3.2.4: HELLO with `supported-versions` "2.0", `max-frame-size` 16380, no
+    /// `capabilities`, and `healthcheck` true.
+    static let spopHello: [UInt8] =
+        [0, 0, 0, 78, 1, 0, 0, 0, 1, 0, 0]
+        + [18] + Array("supported-versions".utf8) + [8, 3] + Array("2.0".utf8)
+        + [14] + Array("max-frame-size".utf8) + [3, 0xFC, 0xF0, 0x06]
+        + [12] + Array("capabilities".utf8) + [8, 0]
+        + [11] + Array("healthcheck".utf8) + [0x11]
 
     /// An answer is small; more than this is none.
     private static let answerBytesMax = 65536
@@ -53,6 +65,18 @@ public enum HealthProbe {
 
     static func httpStatus(_ bytes: [UInt8]) -> Int? {
         HTTPResponseText(bytes)?.status
+    }
+
+    /// 200 for an AGENT-HELLO (type 101), 503 for an AGENT-DISCONNECT (102), once either is whole.
+    static func spopStatus(_ bytes: [UInt8]) -> Int? {
+        guard bytes.count > 4, bytes[0] == 0, bytes[1] == 0,
+            bytes.count - 4 >= Int(bytes[2]) << 8 | Int(bytes[3])
+        else { return nil }
+        switch bytes[4] {
+        case 101: return 200
+        case 102: return 503
+        default: return nil
+        }
     }
 
     /// The `Status` of the CGI head in the STDOUT records; 200 when the head has none (RFC 3875 §6.3.3).

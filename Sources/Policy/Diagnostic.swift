@@ -92,6 +92,7 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case badMethod = "bad_method"
     case badRequest = "bad_request"
     case badWildcard = "bad_wildcard"
+    case badSubject = "bad_subject"
     case duplicateValue = "duplicate_value"
     case limitExceeded = "limit_exceeded"
 
@@ -105,12 +106,18 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case unreachableRoute = "unreachable_route"
     case noEffect = "no_effect"
     case issuersMissing = "issuers_missing"
+    case wrongKind = "wrong_kind"
+    case duplicatePort = "duplicate_port"
+    case duplicateIdentity = "duplicate_identity"
 
     // Warnings.
     case unusedScope = "unused_scope"
     case unusedIssuer = "unused_issuer"
     case observeEnded = "observe_ended"
     case audienceElsewhere = "audience_elsewhere"
+    case literalWildcard = "literal_wildcard"
+    case opensNothing = "opens_nothing"
+    case unheldScope = "unheld_scope"
 
     public var name: String { rawValue }
 }

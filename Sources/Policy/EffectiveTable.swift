@@ -40,6 +40,7 @@ public struct EffectiveTable: Sendable {
 
     /// In the order of the policy, hosts of a service innermost.
     public var rows: [Row]
+    public var connections: EffectiveConnections
 }
 
 /// The rows of a checked model.
@@ -72,7 +73,7 @@ public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
             }
         }
     }
-    return EffectiveTable(rows: rows)
+    return EffectiveTable(rows: rows, connections: EffectiveConnections(model, accepted: accepted))
 }
 
 /// For each scope the names of those whose closure holds it: itself first, the others by name.
@@ -103,11 +104,7 @@ extension EffectiveTable.Row {
         switch ground {
         case .public: parts.append("public")
         case .preflight: parts.append("preflight")
-        case .scopes:
-            var required = all.map(\.text)
-            if any.count == 1 { required += any.map(\.text) }
-            if any.count > 1 { required.append("one of " + any.map(\.text).joined(separator: ", ")) }
-            parts.append(required.joined(separator: " and "))
+        case .scopes: parts.append(EffectiveTable.requirementText(all: all, any: any, observeUntil: nil))
         }
         parts += bindings.map { "{\($0.parameter)} = \(printable($0.claim, charactersMax: 128))" }
         if let observeUntil { parts.append("observed until \(timeText(observeUntil))") }
@@ -119,6 +116,16 @@ extension EffectiveTable.Row {
     }
 }
 
+extension EffectiveTable {
+    static func requirementText(all: [Requirement], any: [Requirement], observeUntil: Int64?) -> String {
+        var required = all.map(\.text)
+        if any.count == 1 { required += any.map(\.text) }
+        if any.count > 1 { required.append("one of " + any.map(\.text).joined(separator: ", ")) }
+        let text = required.joined(separator: " and ")
+        return observeUntil.map { "\(text); observed until \(timeText($0))" } ?? text
+    }
+}
+
 extension EffectiveTable.Requirement {
     fileprivate var text: String {
         accepted.count > 1 ? "\(scope) (or \(accepted.dropFirst().joined(separator: ", ")))" : scope
@@ -126,31 +133,21 @@ extension EffectiveTable.Requirement {
 }
 
 extension EffectiveTable {
-    /// Columns for people, one line for each row.
+    /// Columns for people, one line for each row; then those of ports without HTTP.
     public var text: String {
-        let headings = ["HOST", "PORTS", "METHOD", "PATH", "REQUIRES"]
         let cells = rows.map { [$0.host, $0.portsText, $0.method, $0.path, $0.requirementText] }
-        var widths = headings.map(\.count)
-        for row in cells {
-            for column in row.indices { widths[column] = max(widths[column], row[column].count) }
-        }
-        var result = ""
-        for row in [headings] + cells {
-            for (column, cell) in row.enumerated() {
-                result += cell
-                if column == row.count - 1 { break }
-                result += String(repeating: " ", count: widths[column] - cell.count + 2)
-            }
-            result += "\n"
-        }
-        return result
+        let routes = columns(["HOST", "PORTS", "METHOD", "PATH", "REQUIRES"], cells)
+        let rest = connections.text
+        if rest.isEmpty { return routes }
+        return rows.isEmpty ? rest : routes + "\n" + rest
     }
 
-    /// One JSON object with `routes`.
+    /// One JSON object with `routes`, `connections` and `clients`.
     public var json: String {
         var writer = JSONText()
         writer.object {
             $0.array("routes", rows) { writer, row in writer.object { row.write(to: &$0) } }
+            connections.write(to: &$0)
         }
         return writer.text
     }
@@ -179,7 +176,7 @@ extension EffectiveTable.Row {
 }
 
 extension EffectiveTable.Requirement {
-    fileprivate func write(to writer: inout JSONText) {
+    func write(to writer: inout JSONText) {
         writer.member("scope", scope)
         writer.member("accepted", accepted)
     }

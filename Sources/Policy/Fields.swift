@@ -41,10 +41,8 @@ struct Fields<Key: MappingKey> {
 /// Keys of the language that are designed and not built yet. Each is an error of its own wherever it stands:
 /// a policy that names one expects it to restrict something.
 let keysNotEnforced: Set<String> = [
-    "acr", "audit", "certificate", "certificates", "clients", "environments", "forward_token", "grants",
-    "include", "introspection", "kind", "max_age", "max_stale", "on_excess", "proof", "relax",
-    "required_claims",
-    "revocation", "roles", "step_up",
+    "acr", "audit", "certificates", "environments", "forward_token", "grants", "include", "introspection", "max_age",
+    "max_stale", "on_excess", "proof", "relax", "required_claims", "revocation", "roles", "step_up",
 ]
 
 /// Which kind of mapping a key belongs to, for the mend of a key in the wrong place.
@@ -59,12 +57,13 @@ let keyOwners: [String: [String]] = {
     add(ScopeKey.self)
     add(ServiceKey.self)
     add(RouteKey.self)
+    add(ClientKey.self)
     return result
 }()
 
 enum TopKey: Int, MappingKey {
-    case scopecheck, issuers, scopes, services, tests
-    static let names: [StaticString] = ["scopecheck", "issuers", "scopes", "services", "tests"]
+    case scopecheck, issuers, scopes, services, clients, tests
+    static let names: [StaticString] = ["scopecheck", "issuers", "scopes", "services", "clients", "tests"]
     static let owner = "the policy"
 }
 
@@ -89,9 +88,10 @@ enum ScopeKey: Int, MappingKey {
 }
 
 enum ServiceKey: Int, MappingKey {
-    case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes
+    case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes, kind, scopes
     static let names: [StaticString] = [
-        "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes",
+        "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes", "kind",
+        "scopes",
     ]
     static let owner = "a service"
 }
@@ -107,7 +107,19 @@ enum RouteKey: Int, MappingKey {
 enum RequirementKey: Int, MappingKey {
     case all, any
     static let names: [StaticString] = ["all", "any"]
-    static let owner = "`scopes` of a route"
+    static let owner = "required `scopes`"
+}
+
+enum ClientKey: Int, MappingKey {
+    case certificate, scopes
+    static let names: [StaticString] = ["certificate", "scopes"]
+    static let owner = "a client"
+}
+
+enum CertificateKey: Int, MappingKey {
+    case uri, dns, subject
+    static let names: [StaticString] = ["uri", "dns", "subject"]
+    static let owner = "a `certificate`"
 }
 
 enum TokenSourceKey: Int, MappingKey {
@@ -130,10 +142,10 @@ enum ObserveKey: Int, MappingKey {
 
 enum TestKey: Int, MappingKey {
     case request, scopes, subject, client, issuer, audience, claims, token, origin
-    case requestMethod, port, at, expect
+    case requestMethod, port, at, expect, connect, certificate
     static let names: [StaticString] = [
         "request", "scopes", "subject", "client", "issuer", "audience", "claims", "token", "origin",
-        "access_control_request_method", "port", "at", "expect",
+        "access_control_request_method", "port", "at", "expect", "connect", "certificate",
     ]
     static let owner = "a test"
 }

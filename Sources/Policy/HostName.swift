@@ -122,7 +122,7 @@ enum HostName {
         isDigit(byte) || (byte >= 0x61 && byte <= 0x7A) || byte == 0x2D
     }
 
-    private static func isAddress4(_ host: ArraySlice<UInt8>) -> Bool {
+    static func isAddress4(_ host: ArraySlice<UInt8>) -> Bool {
         let parts = host.split(separator: 0x2E, omittingEmptySubsequences: false)
         return parts.count == 4 && parts.allSatisfy { decimal($0).map { $0 <= 255 } ?? false }
     }

@@ -12,6 +12,12 @@ struct JSONText {
         needsComma = true
     }
 
+    /// A member that is an object.
+    mutating func object(_ name: String, _ body: (inout JSONText) -> Void) {
+        key(name)
+        object(body)
+    }
+
     mutating func array<Element>(
         _ name: String, _ elements: [Element], _ body: (inout JSONText, Element) -> Void
     ) {

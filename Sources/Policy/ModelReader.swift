@@ -20,6 +20,12 @@ final class ModelReader {
     var scopeIndex: [String: UInt16] = [:]
     var scopePositions: [SourcePosition] = []
     var servicePositions: [SourcePosition] = []
+    var clientPositions: [SourcePosition] = []
+    /// The service and the place that a port of a `kind: tcp` service was first listed at.
+    var portOwners: [UInt16: (service: String, position: SourcePosition)] = [:]
+    /// For each `kind: tcp` service of the model the scopes that it requires and where they stand.
+    var portRequirements: [[(scope: UInt16, position: SourcePosition)]] = []
+    var clientIdentities: [CertificateClientModel.Identity: SourcePosition] = [:]
     /// For each service the place of each of its routes, in the order of the model.
     var routePositions: [[SourcePosition]] = []
 
@@ -44,9 +50,13 @@ final class ModelReader {
                 .missingKey, at: start, "the policy has no `services`",
                 mend: "add `services:` with at least one service; what is not listed is denied")
         }
+        if let node = fields[.clients] { readClients(node) }
         if let node = fields[.tests] { readTests(node) }
         checkRoutes()
-        if sink.errorCount == 0 { warnOfUnused() }
+        if sink.errorCount == 0 {
+            warnOfUnused()
+            warnOfClosedPorts()
+        }
     }
 
     private func readVersion(_ fields: Fields<TopKey>) {
@@ -145,6 +155,12 @@ final class ModelReader {
         if owner == RouteKey.owner, name.contains(" /") {
             return "quote the whole match, as in `match: \"GET,POST /path\"`: a `,` ends a value inside `{ }`"
         }
+        if owner == CertificateKey.owner, name.contains("=") {
+            return "quote the whole subject, as in `subject: 'CN=a,O=b'`: a `,` ends a value inside `{ }`"
+        }
+        if owner == ClientKey.owner, CertificateKey.names.contains(where: { "\($0)" == name }) {
+            return "write it below `certificate`, as in `certificate: { \(name): … }`"
+        }
         if let owners = keyOwners[name], !owners.contains(owner) {
             return "it belongs in \(owners.joined(separator: " or ")); "
                 + "here stand \(quotedList(known, namesMax: 16))"
@@ -237,6 +253,11 @@ final class ModelReader {
 
     /// TCP ports, ascending, each once.
     func ports(_ node: Int, _ what: String) -> [UInt16]? {
+        portNodes(node, what).map { $0.map(\.port) }
+    }
+
+    /// The same with the place of each.
+    func portNodes(_ node: Int, _ what: String) -> [(port: UInt16, node: Int)]? {
         guard let members = list(node, what, example: "[443, 8443]") else { return nil }
         var seen: [UInt16: Int] = [:]
         var isGood = true
@@ -257,7 +278,7 @@ final class ModelReader {
             }
             seen[port] = member
         }
-        return isGood ? seen.keys.sorted() : nil
+        return isGood ? seen.sorted { $0.key < $1.key }.map { (port: $0.key, node: $0.value) } : nil
     }
 
     /// Reports a value that stands twice in one list.

@@ -1,7 +1,12 @@
 public import Decision
 
-/// One entry of a policy's `tests`: a request, the token it comes with, and what must come out.
+/// One entry of a policy's `tests`: a request or a connection, what it comes with, and what must come out.
 public struct PolicyTest: Sendable, Equatable {
+    public enum Attempt: Sendable, Equatable {
+        case request(TestRequest)
+        case connection(TestConnection)
+    }
+
     public enum Expectation: Sendable, Equatable {
         /// Any ground to allow.
         case allow
@@ -10,10 +15,20 @@ public struct PolicyTest: Sendable, Equatable {
         case reason(Reason)
     }
 
-    /// Where its `request` stands.
+    /// Where its `request` or `connect` stands.
     public var position: SourcePosition
+    public var attempt: Attempt
+    /// Unix seconds at which it is made; nil means when the test runs.
+    public var time: Int64?
+    public var expectation: Expectation
+    /// Where its `expect` stands.
+    public var expectationPosition: SourcePosition
+}
+
+/// The request of a policy test.
+public struct TestRequest: Sendable, Equatable {
     /// As written, e.g. `GET https://api.example.com/v1/orders/7`.
-    public var request: String
+    public var text: String
     public var method: String
     /// `http` or `https`.
     public var scheme: String
@@ -27,11 +42,24 @@ public struct PolicyTest: Sendable, Equatable {
     public var token: TestToken?
     public var origin: String?
     public var accessControlRequestMethod: String?
-    /// Unix seconds at which the request is made; nil means when the test runs.
-    public var time: Int64?
-    public var expectation: Expectation
-    /// Where its `expect` stands.
-    public var expectationPosition: SourcePosition
+}
+
+/// The connection of a policy test, to a port without HTTP.
+public struct TestConnection: Sendable, Equatable {
+    /// Of the listener.
+    public var port: UInt16
+    /// nil presents none.
+    public var certificate: TestCertificate?
+}
+
+/// The names in a certificate; at least one is there.
+public struct TestCertificate: Sendable, Equatable {
+    /// The one URI of the subject alternative names.
+    public var uri: String?
+    /// The one DNS name of the subject alternative names, lower case.
+    public var dns: String?
+    /// RFC 4514 text, as OpenSSL prints it; nil leaves the subject empty.
+    public var subject: String?
 }
 
 /// The token of a policy test. What is nil or empty is up to the runner: a value that the policy accepts.

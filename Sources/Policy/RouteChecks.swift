@@ -259,12 +259,15 @@ extension ModelReader {
                 for scope in any { isRequired[Int(scope)] = true }
             }
         }
+        for service in model.portServices {
+            for scope in service.all + service.any { isRequired[Int(scope)] = true }
+        }
         for (index, scope) in model.scopes.enumerated()
         where !scope.closure.contains(where: { isRequired[Int($0)] }) {
             sink.warning(
                 .unusedScope, at: scopePositions[index],
-                "no route requires the scope \(quoted(scope.name)) or one that it implies",
-                mend: "require it on a route, or remove it")
+                "nothing requires the scope \(quoted(scope.name)) or one that it implies",
+                mend: "require it on a route or a `kind: tcp` service, or remove it")
         }
         for (index, issuer) in model.issuers.enumerated() where !isIssuerUsed[index] {
             sink.warning(

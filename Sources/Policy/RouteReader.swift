@@ -203,45 +203,63 @@ extension ModelReader {
             }
             return .preflight
         }
-        return fields[.scopes].flatMap(readRequirement)
+        return fields[.scopes].flatMap { readRequirement($0, of: .route) }
+            .map { .scopes(all: $0.all, any: $0.any) }
     }
 
-    private func readRequirement(_ node: Int) -> RouteModel.Ground? {
+    /// What requires scopes.
+    enum Requirer: String {
+        case route = "a route"
+        case service = "a service"
+
+        var mendEmpty: String {
+            switch self {
+            case .route: "list scopes, or write `public: true` if everybody may use the route"
+            case .service: "list at least one scope"
+            }
+        }
+    }
+
+    /// Indices of scopes, ascending.
+    struct Requirement {
+        var all: [UInt16] = []
+        var any: [UInt16] = []
+    }
+
+    func readRequirement(_ node: Int, of requirer: Requirer) -> Requirement? {
         if tree.kind(node) != .mapping {
-            return readRequired(node, "`scopes`").map { .scopes(all: $0, any: []) }
+            return readRequired(node, "`scopes`", requirer).map { Requirement(all: $0) }
         }
         guard let fields = fields(node, RequirementKey.self, at: position(node)) else { return nil }
         guard fields[.all] != nil || fields[.any] != nil else {
             if tree.after(node) == node + 1 {
                 sink.error(
-                    .emptyValue, at: position(node), "`scopes` requires nothing",
-                    mend: "list scopes, or write `public: true` if everybody may use the route")
+                    .emptyValue, at: position(node), "`scopes` requires nothing", mend: requirer.mendEmpty)
             }
             return nil
         }
-        let all = fields[.all].map { readRequired($0, "`all`") } ?? []
-        let any = fields[.any].map { readRequired($0, "`any`") } ?? []
+        let all = fields[.all].map { readRequired($0, "`all`", requirer) } ?? []
+        let any = fields[.any].map { readRequired($0, "`any`", requirer) } ?? []
         guard let all, let any else { return nil }
-        return .scopes(all: all, any: any)
+        return Requirement(all: all, any: any)
     }
 
     /// Scopes by index, ascending; nil when any of them is wrong.
-    private func readRequired(_ node: Int, _ what: String) -> [UInt16]? {
-        if tree.isScalar(node) { return readRequiredScope(node).map { [$0] } }
+    private func readRequired(_ node: Int, _ what: String, _ requirer: Requirer) -> [UInt16]? {
+        if tree.isScalar(node) { return readRequiredScope(node, requirer).map { [$0] } }
         guard tree.kind(node) == .sequence else {
             wrongType(node, "\(what) is a scope or a list of scopes", "write it as in `[orders:read]`")
             return nil
         }
         guard tree.after(node) > node + 1 else {
             sink.error(
-                .emptyValue, at: position(node), "\(what) requires nothing",
-                mend: "list scopes, or write `public: true` if everybody may use the route")
+                .emptyValue, at: position(node), "\(what) requires nothing", mend: requirer.mendEmpty)
             return nil
         }
         var seen: [UInt16: Int] = [:]
         var isGood = true
         for member in tree.members(node) {
-            guard let index = readRequiredScope(member) else {
+            guard let index = readRequiredScope(member, requirer) else {
                 isGood = false
                 continue
             }
@@ -254,12 +272,12 @@ extension ModelReader {
         return isGood ? seen.keys.sorted() : nil
     }
 
-    private func readRequiredScope(_ node: Int) -> UInt16? {
+    private func readRequiredScope(_ node: Int, _ requirer: Requirer) -> UInt16? {
         guard let name = text(node, "a required scope", example: "orders:read") else { return nil }
         if let index = scopeIndex[name] { return index }
         if name.utf8.contains(0x2A) {
             sink.error(
-                .badWildcard, at: position(node), "a route cannot require the wildcard \(quoted(name))",
+                .badWildcard, at: position(node), "\(requirer.rawValue) cannot require the wildcard \(quoted(name))",
                 mend: "list the scopes, or declare one scope that the others imply and require that")
         } else if name.utf8.contains(0x20) {
             sink.error(

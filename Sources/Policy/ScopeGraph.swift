@@ -7,15 +7,14 @@ struct ScopeGraph {
     private static let stepsMax = 268_435_456
 
     private let names: [String]
-    /// Indices into `names`, sorted by name's bytes, so that a prefix is one run.
-    private let sorted: [Int]
+    private let order: ScopeOrder
     private var edges: [[UInt16]]
     private(set) var edgeCount = 0
 
     init(names: [String]) {
         self.names = names
         edges = [[UInt16]](repeating: [], count: names.count)
-        sorted = names.indices.sorted { names[$0].utf8.lexicographicallyPrecedes(names[$1].utf8) }
+        order = ScopeOrder(names)
     }
 
     mutating func add(from scope: Int, to implied: Int) {
@@ -26,24 +25,11 @@ struct ScopeGraph {
     /// Implies every other scope whose name starts with `prefix`.
     /// - Returns: how many there are.
     mutating func addAll(from scope: Int, withPrefix prefix: String) -> Int {
-        var low = 0
-        var high = sorted.count
-        while low < high {
-            let middle = (low + high) / 2
-            if names[sorted[middle]].utf8.lexicographicallyPrecedes(prefix.utf8) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
         var count = 0
-        while low < sorted.count, names[sorted[low]].utf8.starts(with: prefix.utf8) {
-            if sorted[low] != scope {
-                add(from: scope, to: sorted[low])
-                count += 1
-                if edgeCount > ScopeGraph.edgesMax { break }
-            }
-            low += 1
+        for implied in order.run(withPrefix: prefix) where implied != scope {
+            add(from: scope, to: implied)
+            count += 1
+            if edgeCount > ScopeGraph.edgesMax { break }
         }
         return count
     }
@@ -133,5 +119,37 @@ struct ScopeGraph {
             }
         }
         return result
+    }
+}
+
+/// Scopes sorted by their names' bytes, so that those with one prefix are one run.
+struct ScopeOrder {
+    private let names: [String]
+    /// Indices into `names`.
+    private let sorted: [Int]
+
+    init(_ names: [String]) {
+        self.names = names
+        sorted = names.indices.sorted { names[$0].utf8.lexicographicallyPrecedes(names[$1].utf8) }
+    }
+
+    /// Indices of the scopes whose name starts with `prefix`.
+    func run(withPrefix prefix: String) -> ArraySlice<Int> {
+        let start = partition { names[$0].utf8.lexicographicallyPrecedes(prefix.utf8) }
+        let end = partition {
+            names[$0].utf8.lexicographicallyPrecedes(prefix.utf8) || names[$0].utf8.starts(with: prefix.utf8)
+        }
+        return sorted[start..<end]
+    }
+
+    /// Where the first scope stands that is not `before`, when all that are come first.
+    private func partition(_ before: (Int) -> Bool) -> Int {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if before(sorted[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

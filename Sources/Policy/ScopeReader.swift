@@ -119,21 +119,26 @@ extension ModelReader {
             graph.add(from: scope, to: Int(implied))
             return
         }
-        let prefix = String(name.dropLast())
-        guard name.hasSuffix("*"), !prefix.utf8.contains(0x2A),
-            prefix.isEmpty || ":./".contains(prefix.suffix(1))
-        else {
-            sink.error(
-                .badWildcard, at: position(node), "the wildcard \(quoted(name)) is not understood",
-                mend: "end it with `:*`, `.*` or `/*`, as in `orders:*`, or write `*` for every scope")
-            return
-        }
+        guard let prefix = wildcardPrefix(name, node) else { return }
         if graph.addAll(from: scope, withPrefix: prefix) == 0 {
             sink.error(
                 .badWildcard, at: position(node),
                 "the wildcard \(quoted(name)) matches no other scope of the policy",
                 mend: "declare the scopes that it stands for, or remove it")
         }
+    }
+
+    /// What stands before the `*` of a wildcard; reports one that is not understood.
+    func wildcardPrefix(_ name: String, _ node: Int) -> String? {
+        let prefix = String(name.dropLast())
+        guard name.hasSuffix("*"), !prefix.utf8.contains(0x2A), prefix.isEmpty || ":./".contains(prefix.suffix(1))
+        else {
+            sink.error(
+                .badWildcard, at: position(node), "the wildcard \(quoted(name)) is not understood",
+                mend: "end it with `:*`, `.*` or `/*`, as in `orders:*`, or write `*` for every scope")
+            return nil
+        }
+        return prefix
     }
 
     private func reportCycle(_ cycle: [Int]) {

@@ -42,6 +42,41 @@ extension ModelReader {
 
     private func readService(_ node: Int, _ key: Int, _ name: String) {
         guard let fields = fields(node, ServiceKey.self, at: position(key)) else { return }
+        switch readKind(fields) {
+        case .http: readHTTPService(fields, key, name)
+        case .tcp: readPortService(fields, key, name)
+        case nil: return
+        }
+    }
+
+    private enum ServiceKind {
+        case http, tcp
+    }
+
+    /// - Returns: nil when nobody can say which of its keys are wrong; it has been reported.
+    private func readKind(_ fields: Fields<ServiceKey>) -> ServiceKind? {
+        guard let node = fields[.kind] else { return .http }
+        let isLikeHTTP = fields[.routes] != nil || fields[.hosts] != nil
+        guard let name = text(node, "`kind`", example: "tcp") else { return isLikeHTTP ? .http : nil }
+        switch name {
+        case "http": return .http
+        case "tcp": return .tcp
+        default:
+            sink.error(
+                .badChoice, at: position(node), "unknown kind of service \(quoted(name))",
+                mend: didYouMean(
+                    name, among: ["http", "tcp"],
+                    otherwise: "write `tcp` for ports without HTTP; without `kind` it is `http`"))
+            return isLikeHTTP ? .http : nil
+        }
+    }
+
+    private func readHTTPService(_ fields: Fields<ServiceKey>, _ key: Int, _ name: String) {
+        if let key = fields.keyNode(.scopes) {
+            sink.error(
+                .wrongKind, at: position(key), "`scopes` of a service that is not `kind: tcp`",
+                mend: "write `scopes` on each route, or `kind: tcp` if there is no HTTP on its ports")
+        }
         var context = ServiceContext(name: name)
         let hosts = readHosts(fields)
         if let node = fields[.ports] { context.ports = ports(node, "`ports`") ?? [] }

@@ -22,26 +22,56 @@ extension ModelReader {
 
     private func readTest(_ node: Int) {
         guard let fields = fields(node, TestKey.self, at: position(node)) else { return }
-        let request = readRequest(fields)
-        let token = readToken(fields)
         let expectation = readExpectation(fields)
-        let origin = fields[.origin].flatMap { text($0, "`origin`", example: "https://app.example.com") }
-        let requestMethod = readRequestMethod(fields)
-        let port = readPort(fields)
         var time: Int64?
         if let node = fields[.at], text(node, "`at`", example: "2026-12-01T00:00:00Z") != nil {
             do { time = try readTime(tree.bytes(node)) } catch { report(error, in: node) }
         }
-        guard let request, let expectation, let requestNode = fields[.request],
-            let expectNode = fields[.expect]
-        else { return }
+        let place = fields[.connect] ?? fields[.request]
+        let attempt = fields[.connect] == nil ? readRequestTest(fields) : readConnectionTest(fields)
+        guard let attempt, let expectation, let place, let expectNode = fields[.expect] else { return }
         tests.append(
             PolicyTest(
-                position: position(requestNode), request: tree.string(requestNode), method: request.method,
-                scheme: request.scheme, host: request.host, port: port ?? request.port,
-                target: request.target,
-                token: token, origin: origin, accessControlRequestMethod: requestMethod, time: time,
-                expectation: expectation, expectationPosition: position(expectNode)))
+                position: position(place), attempt: attempt, time: time, expectation: expectation,
+                expectationPosition: position(expectNode)))
+    }
+
+    private func readRequestTest(_ fields: Fields<TestKey>) -> PolicyTest.Attempt? {
+        if let key = fields.keyNode(.certificate) {
+            sink.error(
+                .conflictingKeys, at: position(key), "`certificate` in a test without `connect`",
+                mend: "write `connect: 9443` instead of `request`, or remove it: requests are decided by their token")
+        }
+        let request = readRequest(fields)
+        let token = readToken(fields)
+        let origin = fields[.origin].flatMap { text($0, "`origin`", example: "https://app.example.com") }
+        let requestMethod = readRequestMethod(fields)
+        let port = fields[.port].flatMap(readPort)
+        guard let request, let node = fields[.request] else { return nil }
+        return .request(
+            TestRequest(
+                text: tree.string(node), method: request.method, scheme: request.scheme, host: request.host,
+                port: port ?? request.port, target: request.target, token: token, origin: origin,
+                accessControlRequestMethod: requestMethod))
+    }
+
+    private func readConnectionTest(_ fields: Fields<TestKey>) -> PolicyTest.Attempt? {
+        let allowed: [TestKey] = [.connect, .certificate, .at, .expect]
+        let others = TestKey.allCases.filter { !allowed.contains($0) }.compactMap { fields.keyNode($0) }.sorted()
+        for key in others {
+            let isPort = tree.bytes(key).equals("port")
+            sink.error(
+                .conflictingKeys, at: position(key),
+                "\(quoted(tree.bytes(key))) in a test of a connection, which has no HTTP",
+                mend: isPort
+                    ? "write the port in `connect`" : "remove it; beside `connect` stand `certificate` and `at`")
+        }
+        guard let port = fields[.connect].flatMap(readPort) else { return nil }
+        guard let node = fields[.certificate] else {
+            return .connection(TestConnection(port: port, certificate: nil))
+        }
+        guard let (names, _) = readCertificateNames(node) else { return nil }
+        return .connection(TestConnection(port: port, certificate: names))
     }
 
     private struct Request {
@@ -56,8 +86,8 @@ extension ModelReader {
         let example = "GET https://api.example.com/orders"
         guard let node = fields[.request] else {
             sink.error(
-                .missingKey, at: fields.position, "a test without `request`",
-                mend: "add `request:` with method and URL, as in `\(example)`")
+                .missingKey, at: fields.position, "a test without `request` or `connect`",
+                mend: "add `request:` with method and URL, as in `\(example)`, or `connect:` with a port")
             return nil
         }
         guard text(node, "`request`", example: example, bytesMax: ModelReader.requestBytesMax) != nil else {
@@ -125,8 +155,7 @@ extension ModelReader {
         return method
     }
 
-    private func readPort(_ fields: Fields<TestKey>) -> UInt16? {
-        guard let node = fields[.port] else { return nil }
+    private func readPort(_ node: Int) -> UInt16? {
         guard tree.kind(node) == .plain, let value = decimal(tree.bytes(node)), value >= 1,
             let port = UInt16(exactly: value)
         else {

@@ -8,7 +8,7 @@ internal import Tokens
 public struct PolicyTestResult: Sendable {
     public var test: PolicyTest
     public var reason: Reason
-    /// `GET /orders/{order}`, where a route was found.
+    /// `GET /orders/{order}` or `tcp/9443`, where a route or a service was found.
     public var route: String?
     public var passed: Bool
 
@@ -23,6 +23,8 @@ public final class PolicyTestRunner {
     private let decider: Decider
     private var keys: [PrivateJWK] = []
     private let now: Int64
+    /// Made for the first test that presents a certificate.
+    private var certificate: TrialCertificate?
 
     /// - Parameter now: Unix seconds for tests that name no time.
     public init(_ trial: PolicyTrial, now: Int64) throws {
@@ -46,31 +48,10 @@ public final class PolicyTestRunner {
 
     public func run(_ test: PolicyTest) throws -> PolicyTestResult {
         let time = test.time ?? now
-        var bytes: [UInt8] = []
-        var facts = RequestFacts()
-        func place(_ text: String) -> ByteRange {
-            let start = bytes.count
-            bytes.append(contentsOf: text.utf8)
-            return ByteRange(start: start, count: bytes.count - start)
+        switch test.attempt {
+        case .request(let request): try decide(request, at: time)
+        case .connection(let connection): try decide(connection, at: time)
         }
-        facts.method = place(test.method)
-        facts.target = place(test.target)
-        facts.host = place(test.host)
-        facts.scheme = place(test.scheme)
-        facts.port = place("\(test.port)")
-        if let origin = test.origin {
-            facts.origin = place(origin)
-            facts.originCount = 1
-        }
-        if let method = test.accessControlRequestMethod {
-            facts.accessControlRequestMethod = place(method)
-            facts.accessControlRequestMethodCount = 1
-        }
-        if let token = test.token {
-            facts.authorization = place("Bearer \(try mint(token, for: test, at: time))")
-            facts.authorizationCount = 1
-        }
-        _ = decider.decide(facts, bytes.span, now: time, limits: DecisionLimits())
         let reason = decider.reason
         let passed =
             switch test.expectation {
@@ -83,17 +64,57 @@ public final class PolicyTestRunner {
             passed: passed)
     }
 
-    private func service(for test: PolicyTest) -> ServiceModel? {
-        let host = test.host.lowercased()
+    private func decide(_ request: TestRequest, at time: Int64) throws {
+        var bytes: [UInt8] = []
+        var facts = RequestFacts()
+        func place(_ text: String) -> ByteRange {
+            let start = bytes.count
+            bytes.append(contentsOf: text.utf8)
+            return ByteRange(start: start, count: bytes.count - start)
+        }
+        facts.method = place(request.method)
+        facts.target = place(request.target)
+        facts.host = place(request.host)
+        facts.scheme = place(request.scheme)
+        facts.port = place("\(request.port)")
+        if let origin = request.origin {
+            facts.origin = place(origin)
+            facts.originCount = 1
+        }
+        if let method = request.accessControlRequestMethod {
+            facts.accessControlRequestMethod = place(method)
+            facts.accessControlRequestMethodCount = 1
+        }
+        if let token = request.token {
+            facts.authorization = place("Bearer \(try mint(token, for: request, at: time))")
+            facts.authorizationCount = 1
+        }
+        _ = decider.decide(facts, bytes.span, now: time, limits: DecisionLimits())
+    }
+
+    private func decide(_ connection: TestConnection, at time: Int64) throws {
+        var bytes: [UInt8] = []
+        var facts = ConnectionFacts(port: connection.port, certificateBytes: 0)
+        if let names = connection.certificate {
+            let maker = try certificate ?? TrialCertificate()
+            certificate = maker
+            bytes = try maker.der(names, at: time)
+            facts = ConnectionFacts(port: connection.port, certificateBytes: bytes.count)
+        }
+        decider.decide(facts, bytes.span, now: time)
+    }
+
+    private func service(for request: TestRequest) -> ServiceModel? {
+        let host = request.host.lowercased()
         let wildcard = host.firstIndex(of: ".").map { "*" + host[$0...] }
         let candidates = trial.model.services.filter { service in
             service.hosts.contains(host) || (wildcard.map { service.hosts.contains($0) } ?? false)
         }
-        return candidates.first { $0.ports.isEmpty || $0.ports.contains(test.port) } ?? candidates.first
+        return candidates.first { $0.ports.isEmpty || $0.ports.contains(request.port) } ?? candidates.first
     }
 
-    private func mint(_ token: TestToken, for test: PolicyTest, at time: Int64) throws -> String {
-        let service = service(for: test)
+    private func mint(_ token: TestToken, for request: TestRequest, at time: Int64) throws -> String {
+        let service = service(for: request)
         let issuerIndex =
             token.issuer.flatMap { name in trial.model.issuers.firstIndex { $0.issuer == name } }
             ?? service?.issuers.first.map { Int($0) } ?? 0
@@ -131,5 +152,19 @@ public final class PolicyTestRunner {
         let text = try TokenMint.token(
             claims: claims.text().span, key: jwk.key, algorithm: jwk.algorithm, keyID: jwk.keyID)
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension ConnectionFacts {
+    /// What a proxy says of a connection whose client presents a certificate with a good chain, or none.
+    /// - Parameter certificateBytes: how many bytes from the first on are the certificate's DER; 0 without one.
+    public init(port: UInt16, certificateBytes: Int) {
+        self.init()
+        self.port = Int64(port)
+        // What `ssl_c_verify` says without a certificate too.
+        certificate.verifyResult = 0
+        guard certificateBytes > 0 else { return }
+        certificate.isUsed = true
+        certificate.der = ByteRange(start: 0, count: certificateBytes)
     }
 }

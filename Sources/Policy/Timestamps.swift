@@ -6,3 +6,6 @@ public func unixSecondsOfTimestamp(_ text: String) -> Int64? {
         return nil
     }
 }
+
+/// RFC 3339 text in UTC of Unix seconds; years before 1970 and beyond 9999 are clamped.
+public func timestamp(_ unixSeconds: Int64) -> String { timeText(unixSeconds) }

@@ -79,7 +79,7 @@ enum WebAddress {
     }
 
     /// RFC 3986 §2: printable ASCII but the signs that it excludes.
-    private static func isURLCharacter(_ byte: UInt8) -> Bool {
+    static func isURLCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x22, 0x3C, 0x3E, 0x5C, 0x5E, 0x60, 0x7B...0x7D: false
         default: byte > 0x20 && byte < 0x7F

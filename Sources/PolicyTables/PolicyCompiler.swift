@@ -1,5 +1,5 @@
-/// Compiles a checked model: one catalogue, and one table for each host. Made on demand, one host at a time,
-/// so that a large policy never stands twice in memory.
+/// Compiles a checked model: one catalogue, one table for each host, and one for all ports without HTTP. Made on
+/// demand, one host at a time, so that a large policy never stands twice in memory.
 ///
 /// The same model gives the same bytes.
 public struct PolicyCompiler: Sendable {
@@ -52,9 +52,15 @@ public struct PolicyCompiler: Sendable {
         ).write()
     }
 
+    /// The bytes of the port table; nil when the policy has no service without HTTP.
+    public func portTable() throws(PolicyTableError) -> [UInt8]? {
+        model.portServices.isEmpty ? nil : try PortTableWriter(model).write()
+    }
+
     /// Compiles everything and keeps nothing: what `PolicyStore.add` would refuse is thrown here.
     public func check() throws(PolicyTableError) {
         _ = try catalogue()
         for index in hosts.indices { _ = try hostTable(index) }
+        _ = try portTable()
     }
 }

@@ -8,6 +8,10 @@ public struct PolicyModel: Sendable, Equatable {
     public var issuers: [IssuerModel] = []
     public var scopes: [ScopeModel] = []
     public var services: [ServiceModel] = []
+    /// Services without HTTP: ports that a certificate opens.
+    public var portServices: [PortServiceModel] = []
+    /// Who may hold which scopes, by certificate.
+    public var certificateClients: [CertificateClientModel] = []
     public init() {}
 }
 
@@ -162,5 +166,50 @@ public struct RouteModel: Sendable, Equatable {
         self.bindings = bindings
         self.observeUntil = observeUntil
         self.label = label
+    }
+}
+
+/// A service of `kind: tcp`: connections to its ports are decided by the client's certificate, once each.
+public struct PortServiceModel: Sendable, Equatable {
+    public var name: String
+    /// Ports of the listener, ascending. Never empty; no two services of a policy share one.
+    public var ports: [UInt16]
+    /// Indices into `PolicyModel.scopes`. At least one of both lists is not empty.
+    public var all: [UInt16]
+    public var any: [UInt16]
+    /// Unix seconds until which a denial is let through and recorded; nil enforces.
+    public var observeUntil: Int64?
+
+    public init(name: String, ports: [UInt16], all: [UInt16] = [], any: [UInt16] = [], observeUntil: Int64? = nil) {
+        self.name = name
+        self.ports = ports
+        self.all = all
+        self.any = any
+        self.observeUntil = observeUntil
+    }
+}
+
+/// A client that is known by a name in its certificate, and the scopes approved for it.
+public struct CertificateClientModel: Sendable, Equatable {
+    /// A name in a certificate, compared byte by byte; no wildcards.
+    public enum Identity: Sendable, Hashable {
+        /// The one URI of the subject alternative names; a SPIFFE ID, say.
+        case uri(String)
+        /// One of the DNS subject alternative names, lower case.
+        case dns(String)
+        /// The whole subject as RFC 4514 text, as `openssl x509 -noout -subject -nameopt RFC2253` prints it.
+        case subject(String)
+    }
+
+    public var name: String
+    /// No two clients of a policy share one.
+    public var identity: Identity
+    /// Every scope that it holds, implications and wildcards expanded. Indices into `PolicyModel.scopes`, ascending.
+    public var scopes: [UInt16]
+
+    public init(name: String, identity: Identity, scopes: [UInt16]) {
+        self.name = name
+        self.identity = identity
+        self.scopes = scopes
     }
 }

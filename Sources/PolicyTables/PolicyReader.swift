@@ -65,6 +65,17 @@ public struct PolicyReader: ~Copyable, Sendable {
         return Catalogue(bytes)
     }
 
+    /// The ports without HTTP of the version.
+    /// - Returns: nil when it has none. A store that fails gives a table that is unreadable.
+    @_lifetime(borrow self)
+    public borrowing func portTable() -> PortTable? {
+        guard reader.isRenewed, version != nil else { return nil }
+        var key = InlineArray<17, UInt8>(repeating: TableKey.portMark)
+        for index in 0..<TableKey.versionBytes { key[index] = prefix[index] }
+        if let bytes = reader.get(tables, key.span) { return PortTable(bytes) }
+        return reader.presence(tables, key.span) == .absent ? nil : PortTable(Span())
+    }
+
     /// The table of a host: its own, else that of `*.` and everything after its first label.
     ///
     /// - Parameter host: canonical: lower case, no port, no trailing dot.

@@ -102,16 +102,15 @@ extension PolicyStore {
         var seal = TableSeal()
         var batch: [(key: [UInt8], table: [UInt8])] = []
         var batchBytes = 0
-        // Index -1 is the catalogue: its key comes before the hosts'.
-        for index in -1..<compiler.hosts.count {
-            let key =
-                index < 0 ? TableKey.catalogue(version) : TableKey.host(version, compiler.hosts[index])
-            let table: [UInt8]
+        // In the order of the keys: index -1 is the catalogue, and the ports come after the hosts.
+        for index in -1...compiler.hosts.count {
+            let part: (key: [UInt8], table: [UInt8])?
             do throws(PolicyTableError) {
-                table = index < 0 ? try compiler.catalogue() : try compiler.hostTable(index)
+                part = try self.part(index, version, compiler)
             } catch {
                 throw PolicyStoreError.table(error)
             }
+            guard let (key, table) = part else { continue }
             seal.add(key: key.span, table: table.span)
             batch.append((key, table))
             batchBytes += table.count
@@ -123,6 +122,18 @@ extension PolicyStore {
         }
         try putAll(batch)
         return seal
+    }
+
+    /// - Returns: nil for the ports of a policy that has none.
+    private func part(
+        _ index: Int, _ version: Digest, _ compiler: PolicyCompiler
+    ) throws(PolicyTableError) -> (key: [UInt8], table: [UInt8])? {
+        if index < 0 { return (TableKey.catalogue(version), try compiler.catalogue()) }
+        if index < compiler.hosts.count {
+            return (TableKey.host(version, compiler.hosts[index]), try compiler.hostTable(index))
+        }
+        guard let ports = try compiler.portTable() else { return nil }
+        return (TableKey.ports(version), ports)
     }
 
     private func putAll(_ batch: [(key: [UInt8], table: [UInt8])]) throws(PolicyStoreError) {

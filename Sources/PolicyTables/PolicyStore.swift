@@ -13,6 +13,7 @@ internal import Synchronization
 ///     sources    version → source, as it was given
 ///     tables     first 16 bytes of version · "c" → catalogue
 ///                first 16 bytes of version · "h" · host → host table
+///                first 16 bytes of version · "p" → port table, when there are ports without HTTP
 ///     state      "active" → Activation; "n" · number big-endian → Activation
 ///     keys       SHA-256 of issuer → StoredKeys
 public final class PolicyStore: Sendable {
@@ -105,6 +106,15 @@ public final class PolicyStore: Sendable {
         }
     }
 
+    /// Lends the port table of a complete version.
+    /// - Returns: nil when the policy has no service without HTTP.
+    public func withPortTable<R>(
+        _ version: Digest, _ body: (borrowing PortTable) -> R
+    ) throws(PolicyStoreError) -> R? {
+        _ = try currentInfo(version)
+        return try read(tables, TableKey.ports(version)) { body(PortTable($0)) }
+    }
+
     /// A reader for one worker.
     public func makeReader() throws(PolicyStoreError) -> PolicyReader {
         do throws(StoreError) {
@@ -156,9 +166,11 @@ enum TableKey {
     static let versionBytes = 16
     static let catalogueMark: UInt8 = 0x63
     static let hostMark: UInt8 = 0x68
+    static let portMark: UInt8 = 0x70
 
     static func version(_ version: Digest) -> [UInt8] { Array(version.bytes.prefix(versionBytes)) }
     static func catalogue(_ version: Digest) -> [UInt8] { self.version(version) + [catalogueMark] }
+    static func ports(_ version: Digest) -> [UInt8] { self.version(version) + [portMark] }
     static func hosts(_ version: Digest) -> [UInt8] { self.version(version) + [hostMark] }
     static func host(_ version: Digest, _ host: String) -> [UInt8] { hosts(version) + Array(host.utf8) }
 }

@@ -27,7 +27,7 @@
 //     114  node      the root: 1 · 0 · 0 · 0 · bits 0 · literal: hash 0x5e02c8ca, node 91, text 111
 
 enum TableLayout {
-    /// Of both kinds of table. Raised with every change that an older reader would misread.
+    /// Of every kind of table. Raised with every change that an older reader would misread.
     static let version: UInt16 = 1
 
     /// Longest table. LMDB holds up to 2^32 - 1, and offsets are 32 bits wide.

@@ -12,6 +12,7 @@ public struct VersionInfo: Sendable, Equatable {
     public let routeCount: Int
     public let issuerCount: Int
     public let scopeCount: Int
+    /// With those without HTTP.
     public let serviceCount: Int
     public let sourceBytes: Int
     /// Of all tables together.
@@ -55,7 +56,7 @@ public struct VersionInfo: Sendable, Equatable {
         routeCount = compiler.model.services.reduce(0) { $0 + $1.routes.count }
         issuerCount = compiler.model.issuers.count
         scopeCount = compiler.model.scopes.count
-        serviceCount = compiler.model.services.count
+        serviceCount = compiler.model.services.count + compiler.model.portServices.count
         self.sourceBytes = sourceBytes
         tableBytes = seal.tableBytes
         tableCount = seal.tableCount

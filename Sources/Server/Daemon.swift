@@ -24,6 +24,7 @@ public final class Daemon {
     private let loader: PolicyLoader
     private let policies: PolicyDesk
     private let manager = ServiceManager()
+    private var lastSignal: Int32 = 0
     private var listeners: [Listener] = []
     private var adminSocket: ListeningSocket?
     private var controls: [WorkerControl] = []
@@ -63,6 +64,7 @@ public final class Daemon {
         log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
         try control(signals)
         manager.stopping()
+        announceDrain(signals)
         let isClean = drain()
         admin?.listener.requestStop()
         admin?.thread.join()
@@ -99,7 +101,10 @@ public final class Daemon {
                 switch poll.event(index).token {
                 case signalToken:
                     while let signal = signals.next() {
-                        guard signal == hangUpSignal else { return }
+                        guard signal == hangUpSignal else {
+                            lastSignal = signal
+                            return
+                        }
                         log.write(.info, "reload_asked", "SIGHUP: the policy file is read again")
                         policies.reload()
                     }
@@ -148,7 +153,7 @@ public final class Daemon {
             let socket = try socket(for: wanted, &inherited)
             listeners.append(
                 Listener(
-                    socket: socket, wire: wanted.kind == .http ? .http : .fastCGI, profile: wanted.profile,
+                    socket: socket, wire: wanted.kind.wire, profile: wanted.profile,
                     peerUserIDs: wanted.isUnix ? wanted.peerUserIDs : nil, usesLibFCGI: wanted.kind == .libFCGI))
         }
         for socket in inherited.untaken {
@@ -221,7 +226,7 @@ public final class Daemon {
         let routes = AdminRoutes(
             status: { report.json(controls.map(\.figures)) },
             statusText: { report.text(controls.map(\.figures)) },
-            isReady: { [board] in board.snapshot != nil },
+            isReady: { [board] in board.snapshot != nil && !controls.contains(where: \.isDrainAnnounced) },
             explain: { facts, bytes, at in desk.explain(facts, bytes, at) })
         let listener = try AdminListener(
             socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
@@ -229,6 +234,19 @@ public final class Daemon {
     }
 
     // MARK: stopping
+
+    /// Lets health checks fail for a while before anything closes, so that a proxy asks the other agents already
+    /// when this one goes. A second signal ends the wait; so does SIGINT as the first, which a person sends.
+    private func announceDrain(_ signals: borrowing SignalFD) {
+        for control in controls { control.announceDrain() }
+        guard settings.drainDelay > 0, lastSignal == terminateSignal else { return }
+        log.write(.info, "draining", "health checks fail from now on; closing in \(settings.drainDelay) ms")
+        let deadline = SystemClock.monotonicNanoseconds() + settings.drainDelay * 1_000_000
+        while SystemClock.monotonicNanoseconds() < deadline {
+            if let signal = signals.next(), signal != hangUpSignal { return }
+            sleepMilliseconds(10)
+        }
+    }
 
     /// - Returns: whether every connection ended by itself.
     private func drain() -> Bool {

@@ -26,9 +26,15 @@ public struct DaemonSettings: Sendable {
     public var idleMilliseconds: Int64 = 75_000
     public var parkMilliseconds: Int64 = 250
     public var drainMilliseconds: Int64 = 5_000
+    /// How long health checks fail before anything is closed; nil is 3 s where HAProxy is served, else 0.
+    public var drainDelayMilliseconds: Int64?
 
     public init(store: String) {
         self.store = store
+    }
+
+    var drainDelay: Int64 {
+        drainDelayMilliseconds ?? (listeners.contains { $0.kind == .spop } ? 3_000 : 0)
     }
 
     var connectionLimits: ConnectionLimits {
@@ -51,7 +57,16 @@ public struct ListenerSettings: Sendable {
         /// FastCGI through the reference library.
         case libFCGI
         case http
+        case spop
         case admin
+
+        var wire: Wire {
+            switch self {
+            case .fastCGI, .libFCGI: .fastCGI
+            case .http, .admin: .http
+            case .spop: .spop
+            }
+        }
     }
 
     public var kind: Kind
@@ -78,6 +93,7 @@ public struct ListenerSettings: Sendable {
         switch kind {
         case .fastCGI, .libFCGI: "fastcgi"
         case .http: "http"
+        case .spop: "spop"
         case .admin: "admin"
         }
     }

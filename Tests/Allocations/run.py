@@ -1,14 +1,15 @@
 """A request with a token seen before allocates nothing, maps nothing and takes no lock, from accept to close.
 
-Counted on the release binary by a preloaded library (interpose.c) that watches the worker threads, on both
-transports: FastCGI with a connection for each request, as nginx uses it, and HTTP kept alive. A planted allocation
-must be caught, or the count proves nothing.
+Counted on the release binary by a preloaded library (interpose.c) that watches the worker threads, on all
+transports: FastCGI with a connection for each request, as nginx uses it, HTTP and SPOP kept alive. A planted
+allocation must be caught, or the count proves nothing.
 """
 
 import json
 import mmap
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
@@ -17,6 +18,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests/Integration"))
+import spop  # noqa: E402
 BINARY = pathlib.Path(os.environ.get("SCOPECHECK_BINARY", ROOT / ".build/release/scopecheck"))
 WARM = 3_000
 COUNTED = 3_000
@@ -68,6 +71,11 @@ def fastcgi_request(target, token):
     return (record(1, struct.pack(">HB5x", 1, 0)) + record(4, content) + record(4, b"") + record(5, b""))
 
 
+def spop_request(target, token):
+    arguments = spop.http_arguments(target, token=token, scheme="https", port=443)
+    return spop.notify_frame([("scopecheck-http", arguments)]).encoded()
+
+
 class Daemon:
     def __init__(self, folder, library, plant):
         self.folder = folder
@@ -78,10 +86,10 @@ class Daemon:
             environment["ALLOCATION_PLANT"] = "1"
         self.process = subprocess.Popen(
             [BINARY, "serve", "--policy", folder / "policy.yaml", "--store", folder / "store", "--workers", "1",
-             "--http", f"unix:{folder}/http", "--fastcgi", f"unix:{folder}/fastcgi"],
+             "--http", f"unix:{folder}/http", "--fastcgi", f"unix:{folder}/fastcgi", "--spop", f"unix:{folder}/spop"],
             env=environment, stderr=open(folder / "log", "ab"))
         end = time.monotonic() + 30
-        while not (folder / "fastcgi").exists() or not (folder / "http").exists():
+        while not all((folder / name).exists() for name in ("fastcgi", "http", "spop")):
             if time.monotonic() > end or self.process.poll() is not None:
                 raise SystemExit((folder / "log").read_text())
             time.sleep(0.02)
@@ -90,7 +98,8 @@ class Daemon:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        # Not SIGTERM, which waits for HAProxy to turn to another agent.
+        self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
 
     def read(self):
@@ -121,6 +130,20 @@ class Daemon:
                     answer += client.recv(65536)
                 assert answer.startswith(b"HTTP/1.1 " + expected), answer
 
+    def spop(self, request, count, expected):
+        with self.connect("spop") as client:
+            client.sendall(spop.hello_frame().encoded())
+            self.frame(client)
+            for _ in range(count):
+                client.sendall(request)
+                actions = self.frame(client)
+                # status: name, type uint32, varint.
+                assert b"status\x03" + spop.varint(int(expected)) in actions, actions
+
+    def frame(self, client):
+        size = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))[0]
+        return client.recv(size, socket.MSG_WAITALL)
+
 
 def scenario(daemon, name, send, request, expected):
     send(request, WARM, expected)
@@ -139,6 +162,7 @@ def scenarios(daemon, tokens):
             ("no token", "/orders/7", None, b"401"), ("unknown route", "/nowhere", tokens[0], b"403")):
         yield f"FastCGI, {name}", daemon.fastcgi, fastcgi_request(target, token), expected
         yield f"HTTP, {name}", daemon.http, http_request(target, token), expected
+        yield f"SPOP, {name}", daemon.spop, spop_request(target, token), expected
 
 
 def main():

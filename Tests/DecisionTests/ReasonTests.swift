@@ -11,6 +11,7 @@ import Tokens
         (20, "missing_fact", 403), (21, "conflicting_facts", 403), (22, "ambiguous_target", 403),
         (23, "path_mismatch", 403), (24, "unknown_host", 403), (25, "unknown_route", 403),
         (26, "method_not_allowed", 403), (27, "port_not_allowed", 403),
+        (28, "request_too_large", 403),
         (30, "multiple_credentials", 401), (31, "malformed_authorization", 401), (32, "no_token", 401),
         (33, "unsupported_scheme", 401),
         (40, "token_too_large", 401), (41, "token_malformed", 401), (42, "token_encrypted", 401),
@@ -20,6 +21,9 @@ import Tokens
         (52, "missing_claim", 401), (53, "expired", 401), (54, "not_yet_valid", 401),
         (55, "audience_mismatch", 401), (56, "proof_required", 401),
         (60, "insufficient_scope", 403), (61, "binding_mismatch", 403),
+        (70, "no_certificate", 403), (71, "certificate_not_verified", 403), (72, "certificate_malformed", 403),
+        (73, "certificate_expired", 403), (74, "certificate_not_yet_valid", 403), (75, "unknown_certificate", 403),
+        (76, "ambiguous_certificate", 403),
     ]
 
     @Test("numbers, names and statuses are what they always were")
@@ -35,6 +39,7 @@ import Tokens
         let allowing = Reason.allCases.filter { $0.status == 200 }
         #expect(allowing == [.granted, .public, .preflight, .observed])
         #expect([AllowGround.granted, .public, .preflight, .observed].map(\.reason) == allowing)
+        #expect(AllowGround.certificate.reason == .granted)
     }
 
     @Test("each refusal of a token is the reason of the same name")

@@ -56,13 +56,14 @@ let package = Package(
             ], swiftSettings: tested),
         .target(name: "FastCGI", dependencies: ["Decision", "Octets"], swiftSettings: tested),
         .target(name: "HTTP1", dependencies: ["Decision", "Octets"], swiftSettings: tested),
+        .target(name: "SPOP", dependencies: ["Decision", "Octets"], swiftSettings: tested),
 
         // One function per target, from bytes to nothing or a trap.
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Decision", "FastCGI", "HTTP1", "Octets", "Policy", "PolicyTables", "Signatures", "Store",
-                "Tokens",
+                "Decision", "FastCGI", "HTTP1", "Octets", "Policy", "PolicyTables", "SPOP", "Signatures",
+                "Store", "Tokens",
             ], swiftSettings: strict),
         // libFuzzer brings `main`.
         .executableTarget(name: "Fuzz", dependencies: ["FuzzTargets"], swiftSettings: strict),

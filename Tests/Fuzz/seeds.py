@@ -113,6 +113,109 @@ def http():
             yield bytes([options, options * 7]) + stream
 
 
+def varint(number):
+    if number < 240:
+        return bytes([number])
+    text, number = bytes([number & 15 | 240]), (number - 240) >> 4
+    while number >= 128:
+        text, number = text + bytes([number & 127 | 128]), (number - 128) >> 7
+    return text + bytes([number])
+
+
+def counted(text):
+    text = text.encode() if isinstance(text, str) else text
+    return varint(len(text)) + text
+
+
+def frame(kind, payload=b"", stream=2, identifier=1, flags=1):
+    content = bytes([kind]) + flags.to_bytes(4, "big") + varint(stream) + varint(identifier) + payload
+    return len(content).to_bytes(4, "big") + content
+
+
+def typed(value):
+    """None, bool, int (int64), str, bytes (binary), or a pair of a type and its bytes."""
+    if value is None:
+        return b"\0"
+    if isinstance(value, bool):
+        return b"\x11" if value else b"\x01"
+    if isinstance(value, int):
+        return b"\x04" + varint(value % 2**64)
+    if isinstance(value, tuple):
+        return bytes([value[0]]) + value[1]
+    return (b"\x08" if isinstance(value, str) else b"\x09") + counted(value)
+
+
+def arguments(**values):
+    return b"".join(counted(name.removesuffix("2")) + typed(value) for name, value in values.items())
+
+
+def message(name, **values):
+    return counted(name) + bytes([len(values)]) + arguments(**values)
+
+
+def greeting(size=16380, version="2.0", capabilities="pipelining", **more):
+    fields = {"supported-versions": version, "max-frame-size": (3, varint(size)), "capabilities": capabilities, **more}
+    return frame(1, b"".join(counted(name) + typed(value) for name, value in fields.items() if value is not None), 0, 0)
+
+
+ORDINARY = dict(method="GET", target="/v1/orders/7?x=%41", path="/v1/orders/7", host="api.example.com", host_count=1,
+                scheme="https", port=443, client_address=(6, b"\xc0\0\2\7"), request_id="6f1e",
+                authorization="Bearer a.b.c", authorization_count=1)
+HEADERS = dict(dpop="x", dpop_count=1, origin="https://a", origin_count=1, access_control_request_method="PUT",
+               access_control_request_method_count=1, cookie="t=abc", cookie_count=2, websocket_protocol="bearer, abc",
+               websocket_protocol_count=1)
+ABSENT = dict(dpop=None, dpop_count=0, origin=None, origin_count=0, cookie=None, cookie_count=0,
+              client_address=(7, bytes(16)))
+CERTIFICATE = dict(certificate=b"\x30\x82\1\2abc", certificate_used=True, certificate_verify=0)
+
+
+def spop():
+    http = message("scopecheck-http", **ORDINARY)
+    tcp = message("scopecheck-tcp", port=9443, client_address="::1", request_id="7", **CERTIFICATE)
+    health = message("scopecheck-health")
+    payloads = [
+        http, tcp, health, b"", message("other", x=1), message("other", x=None) + http + message("y"), http + health, tcp + tcp,
+        message("scopecheck-http", **{**ORDINARY, **HEADERS}), message("scopecheck-http", **{**ORDINARY, **ABSENT}),
+        message("scopecheck-http", **ORDINARY, **CERTIFICATE), message("scopecheck-http", **ORDINARY, path2="/"),
+        message("scopecheck-http", **ORDINARY, cookie="a"), message("scopecheck-http", **ORDINARY, cookie_count=1),
+        message("scopecheck-http", **{**ORDINARY, "port": "443"}, port2=443), message("scopecheck-http", method=None),
+        message("scopecheck-http", **{**ORDINARY, "client_address": 7}), message("scopecheck-http", authorization_count=-1),
+        message("scopecheck-http", authorization_count=2**63 - 1, authorization="a"), tcp[:-1], http + b"\1",
+        message("scopecheck-tcp", port=True), message("scopecheck-tcp", certificate_used=2, port=1, certificate_verify=20),
+        message("scopecheck-tcp", x=(10, b"")), counted("scopecheck-http") + b"\xff", message("o") * 65,
+        message("scopecheck-health", x=(2, varint(2**64 - 1)), y=(3, varint(2**32)), z=(5, b"\xf0" + b"\xff" * 9)),
+    ]
+    for number, payload in enumerate(payloads):
+        yield bytes([0x40, number]) + payload
+    greetings = [
+        greeting(capabilities="pipelining,async", **{"engine-id": "0e1f4f1c"}), greeting(**{"engine-id": "c1d7"}),
+        greeting(capabilities="", healthcheck=True), greeting(capabilities=None, healthcheck=True), greeting(size=256),
+        greeting(size=255), greeting(size=2**64 - 1), greeting(version="1.0, 2.0"), greeting(version="3.0"),
+        greeting(version=None), greeting(version=2), greeting(capabilities=None), greeting(capabilities=None, healthcheck=1),
+        frame(1, b"", 0, 0), frame(1, b"\1x", 0, 0), frame(1, b"", 1, 0), frame(1, b"", 0, 0, 0), greeting()[:-2],
+        frame(3, http), frame(2, counted("status-code") + b"\3\0", 0, 0), frame(77, b"", 0, 0), b"GET / HTTP/1.1\r\n\r\n",
+    ]
+    for options in (0, 8):
+        for hello in greetings:
+            yield bytes([options, 3]) + hello + frame(3, http)
+    cut = [http[:20], http[20:90], http[90:]]
+    parts = frame(3, cut[0], flags=0) + frame(0, cut[1], flags=0)
+    streams = [
+        frame(3, http), frame(3, http) * 5 + frame(3, tcp, 300, 70000) + frame(3, health, 2**64 - 1, 2**64 - 1),
+        parts + frame(0, cut[2]), parts + frame(0, b"", flags=3) + frame(3, http, 4), parts + frame(0, cut[2], 3),
+        parts + frame(3, http, 3), parts + frame(0, b"", flags=0) + frame(77, b"x") + frame(0, cut[2]), frame(0, http),
+        frame(3, b"", flags=3) + frame(3, b"", flags=2) + frame(3, tcp), frame(3, b"", flags=0) + frame(0, b""),
+        frame(2, counted("status-code") + b"\3\2", 0, 0) + frame(3, http), frame(2), greeting() + frame(3, http),
+        frame(101), frame(102), frame(103), frame(200, b"abc") + frame(3, health), b"\0\0\0\6\3\0\0\0\1\0",
+        b"\0\0\0\7\3\0\0\0\1\xf0\x80", b"\0\1\0\1", b"\0\0\x3f\xfd", frame(3, http)[:-1],
+        frame(3, b"a" * 90, flags=0) + frame(0, b"b" * 90, flags=0) + frame(0, b"c" * 90) + frame(3, http, 4),
+        frame(3, http, 1) + frame(3, b"\1") + frame(3, http, 2),
+    ]
+    for options in (0x80, 0x81, 0x82, 0x83, 0x84, 0x88):
+        for stream in streams:
+            yield bytes([options, options * 7 & 255]) + stream
+
+
 KEYS = (b'{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"o1","x":"ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ"},'
         b'{"kty":"EC","crv":"P-256","kid":"e1","use":"sig","key_ops":["verify"],'
         b'"x":"UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18","y":"RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q"}]}')
@@ -425,7 +528,7 @@ def requests():
         yield facts(*plain, name)
 
 
-TARGETS = {"fastcgi": fastcgi, "http": http, "tokens": tokens, "policy": policies, "tables": tables, "request": requests}
+TARGETS = {"fastcgi": fastcgi, "http": http, "spop": spop, "tokens": tokens, "policy": policies, "tables": tables, "request": requests}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

@@ -81,22 +81,25 @@ class Stage(Workplace):
 
 
 class Daemon:
-    """One `scopecheck serve`, with all three listeners on unix sockets in the stage's folder."""
+    """One `scopecheck serve`, with its listeners on unix sockets in the stage's folder; with `spop` the one for
+    HAProxy too."""
 
     def __init__(self, place, engine="native", flags=(), name="daemon", wait=True, launcher=(), config=None,
-                 environment=None, pass_fds=()):
+                 environment=None, pass_fds=(), spop=False):
         self.place = place
         folder = place.folder
         self.fastcgi = f"unix:{folder}/{name}-f.sock"
         self.http = f"unix:{folder}/{name}-h.sock"
         self.admin = f"unix:{folder}/{name}-a.sock"
+        self.spop = f"unix:{folder}/{name}-p.sock" if spop else None
         if config is None:
             arguments = ["--policy", folder / "policy.yaml", "--store", folder / f"{name}-store",
                          "--fastcgi", self.fastcgi, "--http", self.http, "--admin", self.admin,
                          "--workers", "2", "--fastcgi-engine", engine]
+            arguments += ["--spop", self.spop] if spop else []
         else:
             arguments = ["--config", place.write(f"{name}.yaml", config.format(
-                folder=folder, fastcgi=self.fastcgi, http=self.http, admin=self.admin))]
+                folder=folder, fastcgi=self.fastcgi, http=self.http, admin=self.admin, spop=self.spop))]
         self.command = [*launcher, Settings.binary, "serve", *arguments, *flags]
         self.name, self.environment, self.pass_fds = name, environment, pass_fds
         self.process = None
@@ -105,15 +108,21 @@ class Daemon:
     def start(self, wait=True):
         self.process = self.place.start(self.command, self.name, environment=self.environment,
                                         pass_fds=self.pass_fds)
+        if getattr(self, "spop", None):
+            # SIGTERM would take the delay that HAProxy needs to hear of it.
+            self.place.at_end(self.process.signal, signal.SIGKILL)
         if wait:
             self.wait_ready()
 
     def wait_ready(self, addresses=None):
         wait_until(lambda: not self.process.running() or all(
-            connects(address) for address in addresses or (self.fastcgi, self.http, self.admin)),
+            connects(address) for address in addresses or self.listeners()),
             "the daemon listens")
         if not self.process.running():
             raise AssertionError(f"the daemon ended with {self.process.popen.returncode}\n" + self.log_text())
+
+    def listeners(self):
+        return [address for address in (self.fastcgi, self.http, self.admin, getattr(self, "spop", None)) if address]
 
     def address(self, kind):
         return self.fastcgi if kind == "fastcgi" else self.http

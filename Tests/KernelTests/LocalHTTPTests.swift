@@ -131,7 +131,11 @@ private final class CannedServer: Sendable {
         ([Array("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".utf8)], 403),
         ([Array("HTTP/1.1 503 Service Unavailable\r\n\r\n".utf8)], 503),
         ([[], fastCGI], 403),
-        ([[], []], nil),
+        ([[], [], []], nil),
+        ([[], [], [0, 0, 0, 7, 101, 0, 0, 0, 1, 0, 0]], 200),
+        ([[], [], [0, 0, 0, 7, 102, 0, 0, 0, 1, 0, 0]], 503),
+        ([[], [], [0, 0, 0, 7, 103, 0, 0, 0, 1, 0, 0]], nil),
+        ([[], [], [0, 0, 0, 8, 101, 0, 0, 0, 1, 0, 0]], nil),
         ([Array("garbage".utf8), fastCGI], 403),
     ])
     func probe(_ answers: [[UInt8]], _ expected: Int?) throws {
@@ -141,6 +145,10 @@ private final class CannedServer: Sendable {
         let requests = server.received.withLock { $0 }
         #expect(requests.first.map(text) == HealthProbe.httpRequest)
         if answers.count == 2 { #expect(requests.last == HealthProbe.fastCGIRequest) }
+        if answers.count == 3 {
+            #expect(requests.last == HealthProbe.spopHello)
+            #expect(Int(HealthProbe.spopHello[3]) == HealthProbe.spopHello.count - 4)
+        }
     }
 
     @Test(arguments: [

@@ -214,7 +214,7 @@ import Testing
                   - { match: GET /a, public: ‹yes }
                   - { match: GET /b, public: true }
                   - { match: ‹GET /b, public: true }
-            ‹clients: {}
+            clients: ‹{}
             tests:
               - { request: GET https://api.example.com/a, expect: ‹alow }
             """,
@@ -222,7 +222,7 @@ import Testing
             Expected(.badHost), Expected(.badHost), Expected(.unknownIssuer), Expected(.badPath),
             Expected(.badMethod),
             Expected(.unknownScope), Expected(.badPath), Expected(.notEnforced), Expected(.wrongType),
-            Expected(.duplicateRoute), Expected(.notEnforced), Expected(.unknownReason, mend: "`allow`"))
+            Expected(.duplicateRoute), Expected(.emptyValue), Expected(.unknownReason, mend: "`allow`"))
         check(one)
     }
 

@@ -1,4 +1,5 @@
 import Policy
+import PolicyTables
 import Testing
 
 /// Sources made to cost time, memory or a crash: refused, bounded, never a trap.
@@ -105,8 +106,8 @@ import Testing
     }
 
     /// Half a policy is still YAML more often than not; none of its prefixes may trap.
-    @Test func everyPrefixOfAPolicy() {
-        let bytes = Array(sampleText.utf8)
+    @Test(arguments: [sampleText, connectionSampleText]) func everyPrefixOfAPolicy(_ text: String) {
+        let bytes = Array(text.utf8)
         for end in bytes.indices {
             let policy = loadPolicy(source: Array(bytes[..<end]), file: "p", now: testNow)
             #expect(
@@ -115,14 +116,17 @@ import Testing
     }
 
     /// One byte changed, at every seventh place, to each of the signs that mean something.
-    @Test func everyByteReplaced() {
-        let bytes = Array(sampleText.utf8)
+    @Test(arguments: [sampleText, connectionSampleText]) func everyByteReplaced(_ text: String) {
+        let bytes = Array(text.utf8)
         for sign in Array("{}[]:,*&!'\"#|>%@- \n\t\\~/0".utf8) + [0, 0x80, 0xFF] {
             for index in stride(from: Int(sign) % 7, to: bytes.count, by: 7) {
                 var changed = bytes
                 changed[index] = sign
                 let policy = loadPolicy(source: changed, file: "p", now: testNow)
                 #expect((policy.model == nil) == policy.hasErrors)
+                if let model = policy.model {
+                    #expect(throws: Never.self) { try PolicyCompiler(model).check() }
+                }
             }
         }
     }

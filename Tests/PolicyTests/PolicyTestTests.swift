@@ -87,16 +87,24 @@ import Testing
         try #require(load(PolicyTestTests.one(text + ", expect: deny")).tests.first)
     }
 
+    private func request(_ test: PolicyTest) throws -> TestRequest {
+        guard case .request(let request) = test.attempt else { throw WrongAttempt() }
+        return request
+    }
+
+    private struct WrongAttempt: Error {}
+
     @Test func values() throws {
-        let found = try test(
+        let one = try test(
             "request: \"POST http://API.example.com:8080/a/../b?c=d\", scopes: [read, write], subject: alice, client: web,"
                 + " issuer: https://other.example, audience: x, claims: { tenant: acme, b: c }, token: not_yet_valid,"
                 + " origin: https://app.example, access_control_request_method: PUT, port: 9443, at: 2026-12-01T00:00:00Z"
         )
+        let found = try request(one)
         #expect(found.method == "POST" && found.scheme == "http" && found.host == "API.example.com")
         #expect(found.port == 9443 && found.target == "/a/../b?c=d")
         #expect(found.origin == "https://app.example" && found.accessControlRequestMethod == "PUT")
-        #expect(found.time == 1_796_083_200 && found.expectation == .deny)
+        #expect(one.time == 1_796_083_200 && one.expectation == .deny)
         let token = try #require(found.token)
         #expect(token.scopes == ["read", "write"] && token.subject == "alice" && token.client == "web")
         #expect(
@@ -106,16 +114,16 @@ import Testing
     }
 
     @Test func targetsPortsAndTokens() throws {
-        #expect(try test("request: GET https://a.example").target == "/")
-        #expect(try test("request: \"GET https://a.example?x=1\"").target == "/?x=1")
-        #expect(try test("request: GET https://a.example").port == 443)
-        #expect(try test("request: GET http://a.example").port == 80)
-        #expect(try test("request: \"GET https://[::1]:8443/a\"").host == "[::1]")
-        #expect(try test("request: \"GET https://[::1]:8443/a\"").port == 8443)
-        #expect(try test("request: GET https://a.example").token == nil)
-        #expect(try test("request: GET https://a.example, token: none").token == nil)
-        #expect(try test("request: GET https://a.example, scopes: []").token?.scopes == [])
-        #expect(try test("request: GET https://a.example, client: web").token?.state == .valid)
+        #expect(try request(test("request: GET https://a.example")).target == "/")
+        #expect(try request(test("request: \"GET https://a.example?x=1\"")).target == "/?x=1")
+        #expect(try request(test("request: GET https://a.example")).port == 443)
+        #expect(try request(test("request: GET http://a.example")).port == 80)
+        #expect(try request(test("request: \"GET https://[::1]:8443/a\"")).host == "[::1]")
+        #expect(try request(test("request: \"GET https://[::1]:8443/a\"")).port == 8443)
+        #expect(try request(test("request: GET https://a.example")).token == nil)
+        #expect(try request(test("request: GET https://a.example, token: none")).token == nil)
+        #expect(try request(test("request: GET https://a.example, scopes: []")).token?.scopes == [])
+        #expect(try request(test("request: GET https://a.example, client: web")).token?.state == .valid)
     }
 
     @Test(arguments: [

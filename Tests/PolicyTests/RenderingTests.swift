@@ -118,7 +118,7 @@ import Testing
             """
         #expect(
             table.json
-                == #"{"routes":[{"service":"api","host":"a.example",\#(row),{"service":"api","host":"b.example",\#(row)]}"#
-        )
+                == #"{"routes":[{"service":"api","host":"a.example",\#(row),{"service":"api","host":"b.example",\#(row)],"#
+                + #""connections":[],"clients":[]}"#)
     }
 }

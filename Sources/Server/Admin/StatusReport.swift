@@ -71,7 +71,7 @@ struct StatusReport: Sendable {
     private func listener(_ address: String, _ wire: Wire) -> [UInt8] {
         var object = JSONObjectWriter()
         object.add("address", string: address)
-        object.add("protocol", string: wire == .http ? "http" : "fastcgi")
+        object.add("protocol", string: wire.name.lowercased())
         return object.text()
     }
 
@@ -103,7 +103,7 @@ struct StatusReport: Sendable {
             lines.append("issuer     \(status.issuer): \(status.keyCount) keys, \(status.state)\(age)\(problem)")
         }
         for listener in listeners {
-            lines.append("listener   \(listener.address) (\(listener.wire == .http ? "HTTP" : "FastCGI"))")
+            lines.append("listener   \(listener.address) (\(listener.wire.name))")
         }
         lines.append(
             "answers    \(sum.counts.allowed) allowed, \(sum.counts.denied) denied, \(sum.counts.unanswerable) not answerable"

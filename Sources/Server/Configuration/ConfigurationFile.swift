@@ -83,8 +83,9 @@ public struct ConfigurationFile {
         settings.allowsRemote = allowsRemote
         for node in items(top["fastcgi"]) { addListener(node, .fastCGI, allowsRemote, &settings) }
         for node in items(top["http"]) { addListener(node, .http, allowsRemote, &settings) }
+        for node in items(top["spop"]) { addListener(node, .spop, allowsRemote, &settings) }
         if let admin = top["admin"] { settings.admin = listener(admin, .admin, false) }
-        refuseRepeatedAddresses(settings, items(top["fastcgi"]) + items(top["http"]))
+        refuseRepeatedAddresses(settings, items(top["fastcgi"]) + items(top["http"]) + items(top["spop"]))
         readLimits(top["limits"], &settings)
         readKeys(top["keys"], &settings)
         if let value = number(section(top["token_cache"], "token_cache", ["entries"])["entries"], 8...(1 << 26)) {
@@ -105,6 +106,7 @@ public struct ConfigurationFile {
         if let value = milliseconds(limits["idle_timeout"]) { settings.idleMilliseconds = value }
         if let value = milliseconds(limits["park_timeout"]) { settings.parkMilliseconds = value }
         if let value = milliseconds(limits["drain_timeout"]) { settings.drainMilliseconds = value }
+        if let value = milliseconds(limits["drain_delay"]) { settings.drainDelayMilliseconds = value }
     }
 
     private mutating func readKeys(_ node: Node?, _ settings: inout DaemonSettings) {
@@ -128,7 +130,7 @@ public struct ConfigurationFile {
         _ node: Node, _ kind: ListenerSettings.Kind, _ allowsRemote: Bool
     ) -> ListenerSettings? {
         var known = ["address", "mode", "owner", "group", "peers"]
-        if kind != .admin { known += ["profile"] }
+        if kind == .fastCGI || kind == .http { known += ["profile"] }
         if kind == .fastCGI { known += ["engine"] }
         let keys = section(node, "a listener", known)
         guard let addressNode = keys["address"], let text = string(addressNode) else {
@@ -373,10 +375,10 @@ public struct ConfigurationProblems: Error, CustomStringConvertible {
 }
 
 private let topKeys = [
-    "policy", "store", "store_map_bytes", "workers", "fastcgi", "http", "admin", "allow_remote", "limits", "keys",
-    "token_cache", "denial_log",
+    "policy", "store", "store_map_bytes", "workers", "fastcgi", "http", "spop", "admin", "allow_remote", "limits",
+    "keys", "token_cache", "denial_log",
 ]
 private let limitKeys = [
     "connections", "request_head_bytes", "params_bytes", "receive_timeout", "send_timeout", "idle_timeout",
-    "park_timeout", "drain_timeout",
+    "park_timeout", "drain_timeout", "drain_delay",
 ]

@@ -28,7 +28,21 @@ final class DenialLine {
     }
 
     /// Logs the decider's last decision on the request that `facts` describes.
-    func write(_ decider: Decider, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ time: WorkerClock) {
+    func write(_ decider: Decider, _ facts: RequestFacts, _ bytes: Span<UInt8>, _ time: WorkerClock) {
+        write(decider, .request(facts), bytes, time)
+    }
+
+    /// The same for a connection without HTTP.
+    func write(_ decider: Decider, _ facts: ConnectionFacts, _ bytes: Span<UInt8>, _ time: WorkerClock) {
+        write(decider, .connection(facts), bytes, time)
+    }
+
+    private enum Facts {
+        case request(RequestFacts)
+        case connection(ConnectionFacts)
+    }
+
+    private func write(_ decider: Decider, _ facts: Facts, _ bytes: Span<UInt8>, _ time: WorkerClock) {
         if time.unixSeconds != second {
             second = time.unixSeconds
             written = 0
@@ -48,14 +62,17 @@ final class DenialLine {
     }
 
     private func compose(
-        _ decider: Decider, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ time: WorkerClock,
-        valueBytesMax: Int
+        _ decider: Decider, _ facts: Facts, _ bytes: Span<UInt8>, _ time: WorkerClock, valueBytesMax: Int
     ) {
         line.removeAll()
         line.append("{\"time\":\"")
         line.append(Timestamp(unixNanoseconds: time.unixNanoseconds))
         line.append(decider.status == 200 ? "\",\"event\":\"observed\"" : "\",\"event\":\"denial\"")
-        decider.appendLogMembers(to: &line, facts, bytes, valueBytesMax: valueBytesMax)
+        switch facts {
+        case .request(let facts): decider.appendLogMembers(to: &line, facts, bytes, valueBytesMax: valueBytesMax)
+        case .connection(let facts):
+            decider.appendLogMembers(to: &line, facts, bytes, valueBytesMax: valueBytesMax)
+        }
         if leftOut > 0 {
             line.append(",\"left_out\":")
             line.append(decimal: leftOut)

@@ -3,6 +3,7 @@ internal import FastCGI
 internal import HTTP1
 internal import Kernel
 internal import Octets
+internal import SPOP
 
 /// One accepted connection of a worker, with its buffers. Objects are used again for later connections, so that
 /// steady traffic allocates nothing.
@@ -43,8 +44,15 @@ final class Connection {
     var output = ByteWriter(capacity: Connection.outputBytes)
     var fastCGI = FastCGIConnection()
     var http = HTTPConnection(profile: .scopecheck)
+    var spop = SPOPConnection()
     var pendingFastCGI: FastCGIRequest?
     var pendingHTTP: HTTPRequest?
+    var pendingSPOP: SPOPRequest?
+    /// This place has no socket: it holds one question of a SPOP connection that waits, so that those behind it on
+    /// that connection need not.
+    var asker: Asker?
+    /// Questions of this connection that wait so.
+    var heldCount = 0
     /// Whether the pending request has waited for keys already; it may once.
     var hasWaited = false
 
@@ -52,6 +60,12 @@ final class Connection {
         self.slot = slot
         self.received = ReceiveBuffer(capacity: receiveBytes)
     }
+}
+
+/// The connection that a held question came in on, if it is still there.
+struct Asker {
+    var slot: Int
+    var generation: UInt32
 }
 
 /// Slots in order of arrival, in a ring whose size never changes.

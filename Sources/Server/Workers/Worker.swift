@@ -3,6 +3,7 @@ internal import FastCGI
 internal import HTTP1
 internal import Kernel
 internal import Octets
+internal import SPOP
 
 /// One thread that accepts, reads, decides and answers. Workers share the listening sockets and the snapshot
 /// board, nothing else.
@@ -23,6 +24,8 @@ final class Worker {
     var connections: [Connection] = []
     var freeSlots: [Int] = []
     var activeCount = 0
+    /// Of these, places that hold a question and no socket.
+    var heldCount = 0
     var owing: SlotQueue
     var parked: SlotQueue
     var clock: WorkerClock
@@ -93,7 +96,7 @@ final class Worker {
     private func beginDraining() {
         isDraining = true
         watchListeners(false)
-        for connection in connections where connection.state == .idle { close(connection) }
+        for connection in connections where connection.state == .idle { endIdle(connection) }
     }
 
     func watchListeners(_ watch: Bool) {
@@ -159,12 +162,13 @@ final class Worker {
         switch listener.wire {
         case .fastCGI: connection.fastCGI = FastCGIConnection(limits: limits.fastCGI)
         case .http: connection.http = HTTPConnection(profile: listener.profile, limits: limits.http)
+        case .spop: connection.spop = SPOPConnection(limits: limits.spop)
         }
         // The request is usually there already; asking the kernel to watch is for those that are late.
         receive(connection)
     }
 
-    private func takeFree() -> Connection? {
+    func takeFree() -> Connection? {
         if let slot = freeSlots.popLast() { return connections[slot] }
         guard connections.count < limits.connectionsMax else { return nil }
         let connection = Connection(slot: connections.count, receiveBytes: limits.receiveBytes)
@@ -188,7 +192,11 @@ final class Worker {
         connection.output.removeAll()
         connection.pendingFastCGI = nil
         connection.pendingHTTP = nil
+        connection.pendingSPOP = nil
         connection.hasWaited = false
+        connection.heldCount = 0
+        if connection.asker != nil { heldCount -= 1 }
+        connection.asker = nil
         activeCount -= 1
         freeSlots.append(connection.slot)
         if !areListenersWatched, !isDraining { watchListeners(true) }
@@ -204,8 +212,12 @@ final class Worker {
             // Its turn comes; the wait is bounded by the length of the line.
             case .owingVerification, .free: break
             case .receiving, .idle, .sending:
-                if connection.state != .idle { control.noteTimeout() }
-                close(connection)
+                if connection.state == .idle {
+                    endIdle(connection)
+                } else {
+                    control.noteTimeout()
+                    close(connection)
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ internal import HTTP1
 internal import Kernel
 internal import Octets
 internal import PolicyTables
+internal import SPOP
 internal import Signatures
 internal import Synchronization
 
@@ -11,6 +12,16 @@ internal import Synchronization
 enum Wire: Sendable {
     case fastCGI
     case http
+    case spop
+
+    /// As people know it.
+    var name: String {
+        switch self {
+        case .fastCGI: "FastCGI"
+        case .http: "HTTP"
+        case .spop: "SPOP"
+        }
+    }
 }
 
 /// One listening socket with what is believed of those who connect to it.
@@ -49,8 +60,12 @@ struct ConnectionLimits: Sendable {
     var parkMilliseconds: Int64
     var fastCGI: FastCGILimits
     var http: HTTPLimits
+    var spop = SPOPLimits()
 
-    var receiveBytes: Int { max(fastCGI.bufferBytes, http.bufferBytes) }
+    var receiveBytes: Int { max(fastCGI.bufferBytes, http.bufferBytes, spop.bufferBytes) }
+    /// Questions of SPOP connections that wait beside others of the same connection; the rest of the places are
+    /// for connections.
+    var heldMax: Int { max(1, connectionsMax / 2) }
 }
 
 /// Asks for keys that a request needs.
@@ -127,6 +142,7 @@ final class WorkerControl: Sendable {
     /// Wakes the worker: keys have come, or it is to drain.
     let wake: EventFD
     private let drainRequested = Atomic<Bool>(false)
+    private let drainAnnounced = Atomic<Bool>(false)
     private let isFinished = Atomic<Bool>(false)
     private let hasFailedFlag = Atomic<Bool>(false)
     private let connections = Atomic<Int>(0)
@@ -143,6 +159,10 @@ final class WorkerControl: Sendable {
     init() throws(SystemError) {
         wake = try EventFD()
     }
+
+    /// From now on health checks fail; everything else goes on.
+    func announceDrain() { drainAnnounced.store(true, ordering: .releasing) }
+    var isDrainAnnounced: Bool { drainAnnounced.load(ordering: .acquiring) }
 
     func requestDrain() {
         drainRequested.store(true, ordering: .releasing)

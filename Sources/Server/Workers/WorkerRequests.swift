@@ -3,6 +3,7 @@ internal import FastCGI
 internal import HTTP1
 internal import Kernel
 internal import Octets
+internal import SPOP
 
 // Receiving, deciding, answering: what happens on one connection.
 
@@ -55,6 +56,7 @@ extension Worker {
             switch listeners[connection.listener].wire {
             case .fastCGI: wantsBytes = stepFastCGI(connection)
             case .http: wantsBytes = stepHTTP(connection)
+            case .spop: wantsBytes = stepSPOP(connection)
             }
             guard !wantsBytes else { return send(connection) && waitForBytes(connection) }
             switch connection.state {
@@ -104,6 +106,11 @@ extension Worker {
 
     /// Decides the pending request and writes its answer, or puts the connection into the line it must wait in.
     func serve(_ connection: Connection, mayWait: Bool, mayVerify: Bool = false) {
+        if let asker = connection.asker, !isThere(asker) {
+            // Nobody waits for this answer any more.
+            close(connection)
+            return
+        }
         let wasParked = connection.state == .parked
         let wasWaiting = wasParked || connection.state == .owingVerification
         // A request waits once; another wake before its time is up lets it wait on.
@@ -122,6 +129,10 @@ extension Worker {
             if keys.wantKeys(issuerIndex: issuerIndex), park(connection, again: wasParked) { return }
             connection.hasWaited = true
             return serve(connection, mayWait: false, mayVerify: mayVerify)
+        }
+        if let asker = connection.asker {
+            answerHeld(connection, of: asker)
+            return
         }
         answer(connection)
         if wasWaiting { proceed(connection) }
@@ -154,7 +165,10 @@ extension Worker {
         } else if let request = connection.pendingHTTP {
             facts = request.facts
         } else {
-            preconditionFailure("a connection without a request was served")
+            guard case .request(let asked)? = connection.pendingSPOP?.question else {
+                preconditionFailure("a connection without a request was served")
+            }
+            facts = asked
         }
         let now = clock.unixSeconds
         return connection.received.withBytes { bytes in
@@ -282,10 +296,11 @@ extension Worker {
             switch listeners[connection.listener].wire {
             case .fastCGI: connection.fastCGI.isIdle && connection.received.count == 0
             case .http: connection.http.isIdle
+            case .spop: connection.spop.isIdle(connection.received)
             }
         if isIdle {
-            if isDraining {
-                close(connection)
+            if isDraining, connection.heldCount == 0 {
+                endIdle(connection)
                 return false
             }
             connection.state = .idle

@@ -6,10 +6,12 @@ internal import Policy
 
 struct Decide: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Decides requests given as JSON lines, one answer a line.",
+        abstract: "Decides requests and connections given as JSON lines, one answer a line.",
         discussion: """
             In: id, method, target, host, scheme, port, authorization[], dpop[], normalized_path, client_address, \
-            origin, access_control_request_method, cookie[], sec_websocket_protocol[], client_certificate. \
+            origin, access_control_request_method, cookie[], sec_websocket_protocol[], client_certificate, at. \
+            Or, for a connection to a port without HTTP: id, connect (the port), certificate (PEM text), at; the chain \
+            of the certificate is taken as good. \
             Out: id, verdict, status, reason, service, route, policy, issuer, subject, client, granted[], required, \
             challenge. A line that is no such object is answered with an `error` and makes the exit code 1. \
             Keys come from the policy's jwks_file; an issuer that is reached over the network has none here.
@@ -50,7 +52,12 @@ struct Decide: ParsableCommand {
             output.append("{\"id\":")
             do throws(FactLine.Refusal) {
                 try line.read(text)
-                _ = decider.decide(line.facts, line.bytes.span, now: fixedNow, limits: DecisionLimits())
+                let now = line.time ?? fixedNow
+                if let connection = line.connection {
+                    decider.decide(connection, line.bytes.span, now: now)
+                } else {
+                    _ = decider.decide(line.facts, line.bytes.span, now: now, limits: DecisionLimits())
+                }
                 output.append(line.identifier.span)
                 output.append(",")
                 output.append(decisionOf: decider)

@@ -8,10 +8,11 @@ internal import Tokens
 
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Decides one request and shows how the verdict came about.",
+        abstract: "Decides one request or connection and shows how the verdict came about.",
         discussion: """
-            With --policy on a policy file, with --address on what the running daemon serves. Exit 0 for allow, 1 for \
-            deny, 2 when it cannot be answered.
+            A request: --method, --target and --host; with --policy on a policy file, with --address on what the \
+            running daemon serves. A connection to a port without HTTP: --connect, with --policy only; the chain of its \
+            certificate is taken as good. Exit 0 for allow, 1 for deny, 2 when it cannot be answered.
             """)
 
     @Option(help: "The policy file.")
@@ -21,16 +22,16 @@ struct Explain: ParsableCommand {
     var address: AddressArgument?
 
     @Option(help: "Request method.")
-    var method: String
+    var method: String?
 
     @Option(help: "Raw request target, e.g. /v1/orders/7?x=1.")
-    var target: String
+    var target: String?
 
     @Option(help: "Host.")
-    var host: String
+    var host: String?
 
-    @Option(help: "Scheme.")
-    var scheme = "https"
+    @Option(help: "Scheme; https unless given.")
+    var scheme: String?
 
     @Option(help: "Port of the listener; that of the scheme unless given.")
     var port: UInt16?
@@ -44,6 +45,12 @@ struct Explain: ParsableCommand {
     @Option(help: "Access-Control-Request-Method header, for a preflight.")
     var requestMethod: String?
 
+    @Option(help: "Instead of a request: the port that a connection without HTTP came in on.")
+    var connect: UInt16?
+
+    @Option(help: "File with the client's certificate of that connection, PEM or DER; - for standard input.")
+    var certificate: String?
+
     @Option(help: "Time of the decision: Unix seconds or RFC 3339.")
     var at: TimeArgument?
 
@@ -54,9 +61,23 @@ struct Explain: ParsableCommand {
         guard (policy == nil) != (address == nil) else {
             throw ValidationError("give either --policy FILE or --address ADMIN")
         }
+        let isRequestGiven =
+            [method, target, host, scheme, tokenFile, origin, requestMethod].contains { $0 != nil } || port != nil
+        guard connect != nil else {
+            guard method != nil, target != nil, host != nil else {
+                throw ValidationError("give --method, --target and --host of a request, or --connect PORT")
+            }
+            guard certificate == nil else { throw ValidationError("--certificate goes with --connect PORT") }
+            return
+        }
+        guard !isRequestGiven else {
+            throw ValidationError("--connect is a connection without HTTP: beside it stand --certificate and --at")
+        }
+        guard policy != nil else { throw ValidationError("--connect needs --policy FILE") }
     }
 
     func run() throws {
+        if let connect, let policy { return try explain(connection: connect, policy) }
         var token: String?
         if let tokenFile {
             let bytes = trimmingLineEnd(try readInput(tokenFile, bytesMax: 1 << 20))
@@ -70,8 +91,9 @@ struct Explain: ParsableCommand {
     }
 
     private var facts: [(name: String, value: String)] {
+        let scheme = scheme ?? "https"
         var facts = [
-            ("SC-Method", method), ("SC-Target", target), ("SC-Host", host), ("SC-Scheme", scheme),
+            ("SC-Method", method ?? ""), ("SC-Target", target ?? ""), ("SC-Host", host ?? ""), ("SC-Scheme", scheme),
             ("SC-Port", "\(port ?? (scheme == "http" ? 80 : 443))"),
         ]
         if let origin { facts.append(("Origin", origin)) }
@@ -106,6 +128,33 @@ struct Explain: ParsableCommand {
         }
         if explanation.isUnanswerable { throw Ending.failure }
         if !explanation.isAllow { throw Ending.no }
+    }
+
+    private func explain(connection port: UInt16, _ file: String) throws {
+        var der: [UInt8] = []
+        if let certificate {
+            guard let found = certificateDER(try readInput(certificate, bytesMax: 1 << 20)) else {
+                throw fail("`\(certificate)` holds no certificate; give PEM with `BEGIN CERTIFICATE`, or DER")
+            }
+            der = found
+        }
+        let loaded = try LoadedPolicy(file: file)
+        let model = try loaded.checkedModel(json: json)
+        let now = at?.unixSeconds ?? nowSeconds()
+        let report: ConnectionReport
+        do {
+            let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
+            try trial.setKeys([])
+            let decider = try trial.makeDecider()
+            decider.decide(ConnectionFacts(port: port, certificateBytes: der.count), der.span, now: now)
+            report = ConnectionReport(decider, port: port, der: der)
+            printOut(json ? report.json + [0x0A] : Array(report.text.utf8))
+            withExtendedLifetime(trial) {}
+        } catch {
+            throw fail("`\(file)`: \(error)")
+        }
+        if report.isUnanswerable { throw Ending.failure }
+        if !report.isAllow { throw Ending.no }
     }
 
     private func askDaemon(_ address: ListenAddress, _ token: String?) throws {

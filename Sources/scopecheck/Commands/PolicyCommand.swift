@@ -39,9 +39,12 @@ struct PolicyCommand: ParsableCommand {
             guard let model = loaded.policy.model, tableError == nil else { throw Ending.no }
             if !json {
                 let routes = model.services.reduce(0) { $0 + $1.routes.count }
+                let services = model.services.count + model.portServices.count
+                let clients = model.certificateClients.count
                 printOut(
                     "\(file): \(model.issuers.count) issuers, \(model.scopes.count) scopes, "
-                        + "\(model.services.count) services, \(routes) routes, \(loaded.policy.tests.count) tests\n")
+                        + "\(services) services, \(routes) routes, "
+                        + (clients > 0 ? "\(clients) clients, " : "") + "\(loaded.policy.tests.count) tests\n")
             }
         }
     }
@@ -94,7 +97,7 @@ struct PolicyCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows which scopes each route requires, everything worked out.")
+            abstract: "Shows which scopes each route and each port requires, everything worked out.")
 
         @Argument(help: "The policy file.")
         var file: String

@@ -7,7 +7,8 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs the daemon.",
         discussion: """
-            SIGTERM drains and exits 0. SIGHUP, or a policy file renamed into place, loads the policy again; a policy \
+            SIGTERM drains and exits 0; with a SPOP listener health checks fail for 3 s before that, so that HAProxy \
+            turns to other agents first. SIGINT, or a second signal, does not wait. SIGHUP, or a policy file renamed into place, loads the policy again; a policy \
             that is refused leaves the old one serving. Exit 2 when it cannot start.
             """)
 
@@ -25,6 +26,9 @@ struct Serve: ParsableCommand {
 
     @Option(help: "HTTP listener: unix:PATH or HOST:PORT.")
     var http: [AddressArgument] = []
+
+    @Option(help: "SPOP listener, for HAProxy's SPOE: unix:PATH or HOST:PORT.")
+    var spop: [AddressArgument] = []
 
     @Option(help: "Admin listener: unix:PATH.")
     var admin: AddressArgument?
@@ -71,11 +75,12 @@ struct Serve: ParsableCommand {
         if let workers { settings.workers = workers }
         let kind: ListenerSettings.Kind = fastcgiEngine == "libfcgi" ? .libFCGI : .fastCGI
         let profile: FactProfile = fastcgiProfile == "cgi" ? .cgi : .scopecheck
-        if !fastcgi.isEmpty || !http.isEmpty { settings.listeners = [] }
+        if !fastcgi.isEmpty || !http.isEmpty || !spop.isEmpty { settings.listeners = [] }
         for address in fastcgi {
             settings.listeners.append(ListenerSettings(kind: kind, address: address.address, profile: profile))
         }
         for address in http { settings.listeners.append(ListenerSettings(kind: .http, address: address.address)) }
+        for address in spop { settings.listeners.append(ListenerSettings(kind: .spop, address: address.address)) }
         if let admin {
             let permissions = SocketFilePermissions(mode: 0o600)
             settings.admin = ListenerSettings(kind: .admin, address: admin.address, permissions: permissions)
@@ -89,7 +94,7 @@ struct Serve: ParsableCommand {
             throw fail("the admin listener must be a unix socket; give --admin unix:PATH")
         }
         guard !settings.listeners.isEmpty else {
-            throw fail("nothing to listen on: give --fastcgi ADDRESS or --http ADDRESS")
+            throw fail("nothing to listen on: give --http, --fastcgi or --spop ADDRESS")
         }
         return settings
     }

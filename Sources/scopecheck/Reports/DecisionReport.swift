@@ -8,7 +8,7 @@ extension ByteWriter {
     /// subject, client, granted, required, challenge.
     ///
     /// `required` is `{"all":[…],"any":[…]}`, or null where the route requires no scope or none was found.
-    /// Identity is given whenever a token was verified, also for a denial.
+    /// Identity is given whenever a token was verified or a certificate belongs to a client, also for a denial.
     mutating func append(decisionOf decider: Decider) {
         let details = decider.details
         append("\"verdict\":")
@@ -31,7 +31,10 @@ extension ByteWriter {
             append(",\"client\":")
             append(jsonString: token.client)
         } else {
-            append(",\"issuer\":null,\"subject\":null,\"client\":null")
+            append(",\"issuer\":null,\"subject\":")
+            appendOptional(details.identity)
+            append(",\"client\":")
+            appendOptional(details.client)
         }
         append(",\"granted\":")
         append(strings: details.granted)

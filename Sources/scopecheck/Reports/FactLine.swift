@@ -1,16 +1,22 @@
 internal import Decision
 internal import Octets
+internal import Policy
 internal import Tokens
 
-/// One line of `decide`'s input: a JSON object of facts.
+/// One line of `decide`'s input: a JSON object of facts about a request, or about a connection without HTTP.
 ///
 /// Example: `{"id":"1","method":"GET","target":"/v1/orders/7","host":"api.example.com","scheme":"https",
 /// "port":443,"authorization":["Bearer eyJ…"]}`. Without `scheme` it is https, without `port` that of the scheme;
-/// every other fact that is missing is missing for the decision too.
+/// every other fact that is missing is missing for the decision too. A connection is
+/// `{"id":"2","connect":9443,"certificate":"-----BEGIN CERTIFICATE-----\n…"}`, its chain taken as good.
 struct FactLine: ~Copyable {
     /// The line itself, followed by what had to be unescaped.
     private(set) var bytes: [UInt8] = []
     private(set) var facts = RequestFacts()
+    /// Instead of `facts`, where the line is about a connection.
+    private(set) var connection: ConnectionFacts?
+    /// The `at` of the line, Unix seconds.
+    private(set) var time: Int64?
     /// The `id` as it stood, JSON text; `null` without one.
     private(set) var identifier: [UInt8] = Array("null".utf8)
     private var index = JSONIndex()
@@ -23,6 +29,8 @@ struct FactLine: ~Copyable {
     mutating func read(_ line: [UInt8]) throws(Refusal) {
         bytes = line
         facts = RequestFacts()
+        connection = nil
+        time = nil
         identifier = Array("null".utf8)
         do throws(JSONError) {
             try index.read(line.span, limits: JSONLimits(depthMax: 4))
@@ -32,6 +40,11 @@ struct FactLine: ~Copyable {
         guard let root = index.root else { throw Refusal(message: "the line is empty") }
         if let id = index.member("id", of: root, in: bytes.span) {
             identifier = id.kind == .string ? quoted(id) : text(id)
+        }
+        time = try moment(root)
+        if let port = index.member("connect", of: root, in: bytes.span), port.kind != .null {
+            try readConnection(port, root)
+            return
         }
         facts.method = try string("method", root)
         facts.target = try string("target", root)
@@ -54,6 +67,40 @@ struct FactLine: ~Copyable {
             let isPlain = equalIgnoringCase(bytes.span.bytes(at: facts.scheme), "http")
             facts.port = append(Array((isPlain ? "80" : "443").utf8))
         }
+    }
+
+    private mutating func readConnection(_ port: JSONValue, _ root: JSONValue) throws(Refusal) {
+        for name in ["method", "target", "host", "port", "authorization"] as [StaticString]
+        where index.member(name, of: root, in: bytes.span) != nil {
+            throw Refusal(message: "`connect` is a connection without HTTP, and the line has `\(name)`")
+        }
+        guard port.kind == .number, let number = UInt16(String(decoding: text(port), as: UTF8.self)) else {
+            throw Refusal(message: "`connect` must be a port")
+        }
+        var der: [UInt8] = []
+        if let value = index.member("certificate", of: root, in: bytes.span), value.kind != .null {
+            guard value.kind == .string, let text = value.string(in: bytes.span), let found = certificateDER(text)
+            else { throw Refusal(message: "`certificate` must be the PEM text of a certificate") }
+            der = found
+        }
+        bytes = der
+        connection = ConnectionFacts(port: number, certificateBytes: der.count)
+    }
+
+    /// Unix seconds, or RFC 3339 with a zone.
+    private func moment(_ root: JSONValue) throws(Refusal) -> Int64? {
+        guard let value = index.member("at", of: root, in: bytes.span), value.kind != .null else { return nil }
+        let found: Int64? =
+            switch value.kind {
+            case .number: Int64(String(decoding: text(value), as: UTF8.self))
+            case .string:
+                value.string(in: bytes.span).flatMap { unixSecondsOfTimestamp(String(decoding: $0, as: UTF8.self)) }
+            default: nil
+            }
+        guard let found else {
+            throw Refusal(message: "`at` must be Unix seconds, or a time as `2026-12-01T00:00:00Z`")
+        }
+        return found
     }
 
     private mutating func string(_ name: StaticString, _ root: JSONValue) throws(Refusal) -> ByteRange {

@@ -7,7 +7,7 @@ enum TestReport {
     static func text(_ result: PolicyTestResult, file: String) -> String {
         let test = result.test
         let route = result.route.map { " (route `\($0)`)" } ?? ""
-        return "\(file):\(test.position.line):\(test.position.column): failed: \(test.request): expected "
+        return "\(file):\(test.position.line):\(test.position.column): failed: \(attempt(test)): expected "
             + "\(expectation(test)), got \(result.outcome)\(route)\n"
     }
 
@@ -15,8 +15,16 @@ enum TestReport {
         var writer = ByteWriter(capacity: 16_384)
         writer.append("{\"line\":")
         writer.append(decimal: UInt64(result.test.position.line))
-        writer.append(",\"request\":")
-        writer.append(jsonString: Array(result.test.request.utf8).span)
+        switch result.test.attempt {
+        case .request(let request):
+            writer.append(",\"request\":")
+            writer.append(jsonString: Array(request.text.utf8).span)
+        case .connection(let connection):
+            writer.append(",\"connect\":")
+            writer.append(decimal: UInt64(connection.port))
+            writer.append(",\"certificate\":")
+            append(connection.certificate, to: &writer)
+        }
         writer.append(",\"expected\":")
         writer.append(jsonString: Array(expectation(result.test).utf8).span)
         writer.append(",\"got\":")
@@ -25,6 +33,42 @@ enum TestReport {
         writer.append(result.passed ? "true" : "false")
         writer.append("}")
         return [UInt8](copying: writer.bytes)
+    }
+
+    /// The names that the test presents, or null.
+    private static func append(_ certificate: TestCertificate?, to writer: inout ByteWriter) {
+        guard let certificate else {
+            writer.append("null")
+            return
+        }
+        writer.append("{")
+        var isFirst = true
+        for (key, value) in names(certificate) {
+            if !isFirst { writer.append(",") }
+            isFirst = false
+            writer.append(jsonString: Array(key.utf8).span)
+            writer.append(":")
+            writer.append(jsonString: Array(value.utf8).span)
+        }
+        writer.append("}")
+    }
+
+    private static func names(_ certificate: TestCertificate) -> [(key: String, value: String)] {
+        [("uri", certificate.uri), ("dns", certificate.dns), ("subject", certificate.subject)]
+            .compactMap { key, value in value.map { (key, $0) } }
+    }
+
+    /// `GET https://api.example.com/orders`, or `connect 9443 as uri spiffe://example.org/a`.
+    private static func attempt(_ test: PolicyTest) -> String {
+        switch test.attempt {
+        case .request(let request): return request.text
+        case .connection(let connection):
+            guard let certificate = connection.certificate else {
+                return "connect \(connection.port) without certificate"
+            }
+            let names = names(certificate).map { "\($0.key) \($0.value)" }
+            return "connect \(connection.port) as \(names.joined(separator: ", "))"
+        }
     }
 
     private static func expectation(_ test: PolicyTest) -> String {

@@ -37,8 +37,7 @@ private func rewrite(_ text: [UInt8], _ depthMax: Int) -> [UInt8]? {
 }
 
 /// Recursion ends at the depth limit of the text.
-private func write(_ value: JSONValue, _ index: borrowing JSONIndex, _ text: [UInt8], _ output: inout [UInt8])
-{
+private func write(_ value: JSONValue, _ index: borrowing JSONIndex, _ text: [UInt8], _ output: inout [UInt8]) {
     switch value.kind {
     case .object, .array:
         let isObject = value.kind == .object

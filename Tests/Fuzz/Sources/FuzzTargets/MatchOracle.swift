@@ -94,8 +94,7 @@ private func expectation(
 ) -> Expectation {
     let parts = path.dropFirst().split(separator: 0x2F, omittingEmptySubsequences: false).map { Array($0) }
     var candidates: [Candidate] = []
-    for (number, service) in services.enumerated() where service.ports.isEmpty || service.ports.contains(port)
-    {
+    for (number, service) in services.enumerated() where service.ports.isEmpty || service.ports.contains(port) {
         for (place, route) in service.routes.enumerated() {
             guard let kinds = kinds(of: route, parts) else { continue }
             candidates.append(Candidate(service: number, route: place, kinds: kinds, model: route))

@@ -1,11 +1,12 @@
 /// Every target by its name.
-public let targetNames = ["fastcgi", "http", "tokens", "policy", "tables", "request"]
+public let targetNames = ["fastcgi", "http", "spop", "tokens", "policy", "tables", "request"]
 
 /// A pure function from one input; it ends the process where a claim does not hold. Nil for another name.
 public func target(named name: String) -> (@Sendable (Span<UInt8>) -> Void)? {
     switch name {
     case "fastcgi": fuzzFastCGI
     case "http": fuzzHTTP
+    case "spop": fuzzSPOP
     case "tokens": fuzzTokens
     case "policy": fuzzPolicy
     case "tables": fuzzTables

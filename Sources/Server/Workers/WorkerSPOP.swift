@@ -1,0 +1,142 @@
+internal import Decision
+internal import Kernel
+internal import Octets
+internal import SPOP
+
+// Questions of HAProxy. Many share a connection, and one that has to wait must not hold up those behind it: it is
+// set aside in a place of its own, and its answer overtakes or is overtaken.
+
+extension Worker {
+    /// One step of the codec, and the decision when it is a question.
+    /// - Returns: whether the codec wants more bytes.
+    func stepSPOP(_ connection: Connection) -> Bool {
+        let step = connection.spop.next(&connection.received, output: &connection.output) { unhealthiness() == nil }
+        switch step {
+        case .needBytes: return true
+        case .close: connection.closesAfterSending = true
+        case .request(let request): serve(request, on: connection)
+        }
+        return false
+    }
+
+    /// Why a health check fails now.
+    private func unhealthiness() -> StaticString? {
+        control.isDrainAnnounced || isDraining ? "draining" : decider.unreadiness()?.name
+    }
+
+    private func serve(_ request: SPOPRequest, on connection: Connection) {
+        switch request.question {
+        case .health:
+            let problem = unhealthiness()
+            let label = decider.policyLabel
+            connection.spop.acknowledgeHealth(
+                streamID: request.streamID, frameID: request.frameID, isHealthy: problem == nil,
+                reason: problem ?? "ready", policy: label.span, into: &connection.output)
+        case .refused(let reason):
+            decider.refuse(reason)
+            denials.write(decider, RequestFacts(), Span(), clock)
+            acknowledge(request, on: connection)
+        case .connection(let facts):
+            decide(facts, request.payload, connection)
+            acknowledge(request, on: connection)
+        case .request(let facts):
+            let limits = DecisionLimits(mayVerify: false, mayWaitForKey: true)
+            switch decide(facts, request.payload, connection, limits) {
+            case .answered: acknowledge(request, on: connection)
+            case .verificationOwed, .keyOwed: hold(request, facts, of: connection)
+            }
+        }
+    }
+
+    private func decide(_ facts: ConnectionFacts, _ payload: ByteRange, _ connection: Connection) {
+        let now = clock.unixSeconds
+        connection.received.withBytes { buffer in
+            let bytes = buffer.bytes(at: payload)
+            decider.decide(facts, bytes, now: now)
+            if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+        }
+    }
+
+    private func decide(
+        _ facts: RequestFacts, _ payload: ByteRange, _ connection: Connection, _ limits: DecisionLimits
+    ) -> Outcome {
+        let now = clock.unixSeconds
+        return connection.received.withBytes { buffer in
+            let bytes = buffer.bytes(at: payload)
+            let outcome = decider.decide(facts, bytes, now: now, limits: limits)
+            if outcome == .answered, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+            return outcome
+        }
+    }
+
+    private func acknowledge(_ request: SPOPRequest, on connection: Connection) {
+        decider.withAnswer { answer in
+            connection.spop.acknowledge(
+                streamID: request.streamID, frameID: request.frameID, answer, into: &connection.output)
+        }
+    }
+
+    // MARK: questions that wait
+
+    /// Sets a question aside, to be served when its turn comes.
+    private func hold(_ request: SPOPRequest, _ facts: RequestFacts, of connection: Connection) {
+        guard heldCount < limits.heldMax, let place = takeFree() else {
+            refuse(request, facts, on: connection)
+            return
+        }
+        place.state = .owingVerification
+        place.asker = Asker(slot: connection.slot, generation: connection.generation)
+        place.pendingSPOP = request
+        activeCount += 1
+        heldCount += 1
+        let isKept = connection.received.withBytes { place.received.append($0.bytes(at: request.payload)) }
+        guard isKept, owing.append(place) else {
+            close(place)
+            refuse(request, facts, on: connection)
+            return
+        }
+        connection.heldCount += 1
+    }
+
+    /// DENY: no room to wait in.
+    private func refuse(_ request: SPOPRequest, _ facts: RequestFacts, on connection: Connection) {
+        decider.refuse(.overloaded)
+        connection.received.withBytes { denials.write(decider, facts, $0.bytes(at: request.payload), clock) }
+        acknowledge(request, on: connection)
+    }
+
+    func isThere(_ asker: Asker) -> Bool {
+        connections[asker.slot].generation == asker.generation && connections[asker.slot].state != .free
+    }
+
+    /// Gives the answer to a question that has waited to the connection that it came in on.
+    func answerHeld(_ place: Connection, of asker: Asker) {
+        guard let request = place.pendingSPOP, isThere(asker) else {
+            close(place)
+            return
+        }
+        let connection = connections[asker.slot]
+        close(place)
+        connection.heldCount -= 1
+        if connection.output.capacity - connection.output.count < Connection.answerBytesMax {
+            // Its peer has not taken the answers before this one.
+            close(connection)
+            return
+        }
+        acknowledge(request, on: connection)
+        guard send(connection) else { return }
+        if isDraining, connection.state == .idle, connection.heldCount == 0 { endIdle(connection) }
+    }
+
+    /// Closes a connection that owes nothing; HAProxy is told, since it would take a bare close for an error.
+    func endIdle(_ connection: Connection) {
+        if listeners[connection.listener].wire == .spop {
+            guard connection.heldCount == 0 else { return }
+            _ = connection.spop.disconnect(isDraining ? .normal : .timeout, &connection.output)
+            connection.closesAfterSending = true
+            send(connection)
+            return
+        }
+        close(connection)
+    }
+}
