@@ -11,6 +11,9 @@ struct ClaimPlaces {
     private(set) var issuedAt = 0
     private(set) var tokenID = 0
     private(set) var confirmation = 0
+    private(set) var authenticationContext = 0
+    private(set) var authenticatedAt = 0
+    private(set) var actor = 0
     /// A member that only another kind of token has: `events` (RFC 8417 §2.2), `token_introspection`
     /// (RFC 9701 §5), `status_list` (Token Status List §5.1).
     private(set) var isOtherKind = false
@@ -21,6 +24,7 @@ struct ClaimPlaces {
     /// - Parameter name: unescaped.
     mutating func note(_ name: Span<UInt8>, at node: Int) {
         guard name.count == 3 else {
+            if equal(name, "auth_time") { authenticatedAt = node }
             if equal(name, "events") || equal(name, "token_introspection") || equal(name, "status_list") {
                 isOtherKind = true
             }
@@ -35,6 +39,8 @@ struct ClaimPlaces {
         case (0x69, 0x61, 0x74): issuedAt = node
         case (0x6A, 0x74, 0x69): tokenID = node
         case (0x63, 0x6E, 0x66): confirmation = node
+        case (0x61, 0x63, 0x72): authenticationContext = node
+        case (0x61, 0x63, 0x74): actor = node
         default: break
         }
     }

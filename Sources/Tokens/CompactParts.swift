@@ -33,9 +33,13 @@ struct CompactParts {
 /// One decoded part of a token, in a buffer that is used again for the next token.
 struct DecodedPart: ~Copyable {
     /// Eight bytes more than the longest part, for decoding in blocks.
-    private var buffer = [UInt8](
-        repeating: 0, count: Base64URL.decodedCount(TokenLimits.tokenBytesMax) + 8)
+    private var buffer: [UInt8]
     private var count = 0
+
+    /// - Parameter textBytesMax: the longest base64url text.
+    init(textBytesMax: Int = TokenLimits.tokenBytesMax) {
+        buffer = [UInt8](repeating: 0, count: Base64URL.decodedCount(textBytesMax) + 8)
+    }
 
     var bytes: Span<UInt8> {
         @_lifetime(borrow self)

@@ -87,24 +87,14 @@ struct JWKReader: ~Copyable {
         return ReadJWK(keyID: keyID, algorithmName: algorithmName, material: material)
     }
 
-    /// `use` and `key_ops` (RFC 7517 §4.2, §4.3), each only where it is present.
     private func checkPurpose(_ value: JSONValue) throws(DropReason) {
-        if let use = try string("use", of: value), use != Array("sig".utf8) {
-            throw DropReason(.notForSignatures)
+        switch index.purposeFault(of: value, in: text.span) {
+        case nil: return
+        case .useMalformed: throw DropReason(.wrongType("use"))
+        case .useOther: throw DropReason(.notForSignatures)
+        case .operationsMalformed: throw DropReason(.wrongType("key_ops"))
+        case .operationsOther: throw DropReason(.notForVerification)
         }
-        guard let operations = index.member("key_ops", of: value, in: text.span) else { return }
-        guard operations.kind == .array else { throw DropReason(.wrongType("key_ops")) }
-        var seen: [[UInt8]] = []
-        var item = index.child(after: nil, of: operations)
-        while let operation = item {
-            guard let name = operation.string(in: text.span), seen.count < 16 else {
-                throw DropReason(.wrongType("key_ops"))
-            }
-            guard !seen.contains(name) else { throw DropReason(.notForVerification) }
-            seen.append(name)
-            item = index.child(after: operation, of: operations)
-        }
-        guard seen.contains(Array("verify".utf8)) else { throw DropReason(.notForVerification) }
     }
 
     private func refusePrivate(_ names: [String], of value: JSONValue) throws(DropReason) {

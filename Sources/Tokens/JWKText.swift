@@ -10,6 +10,11 @@ public enum JWKText {
         finish(publicMembers(components), keyID, algorithm)
     }
 
+    /// A public JWK of the key alone, as a proof's header has it: `{"kty":"OKP","crv":"Ed25519","x":"…"}`.
+    public static func bareKey(_ components: KeyComponents) -> [UInt8] {
+        publicMembers(components).text()
+    }
+
     /// A private JWK: the same members and the secret ones. Write it to a file of mode 0600 and nowhere else.
     public static func privateKey(
         _ components: KeyComponents, keyID: String, algorithm: SignatureAlgorithm

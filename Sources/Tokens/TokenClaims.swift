@@ -13,7 +13,13 @@ struct TokenClaims {
     private(set) var tokenID: JSONValue?
     private(set) var audience: JSONValue?
     private(set) var scope: JSONValue?
-    private(set) var isBound = false
+    private(set) var confirmation = ConfirmationClaim.absent
+    /// `acr`. Of another type than string it counts as absent, and an absent one satisfies no route.
+    private(set) var authenticationContext: JSONValue?
+    /// Whether the token has `act`: someone acts for the subject.
+    private(set) var hasActor = false
+    private(set) var actorSubject: JSONValue?
+    private(set) var actorClient: JSONValue?
 
     /// - Parameter index: has read `text`. A claim of the wrong type is never taken for an absent one.
     init(
@@ -39,10 +45,24 @@ struct TokenClaims {
         guard let root = index.root else { return }
         client = try index.stringClaim(index.member(clientClaim.span, of: root, in: text))
         scope = try index.scope(index.member(scopeClaim.span, of: root, in: text))
-        if let confirmation = index.value(at: places.confirmation) {
-            guard confirmation.kind == .object else { throw .claimsMalformed }
-            isBound = true
+        confirmation = try index.confirmation(at: places.confirmation, in: text)
+        if let context = index.value(at: places.authenticationContext), context.kind == .string {
+            authenticationContext = context
         }
+        if let date = try index.date(places.authenticatedAt, text) { times.authenticatedAt = date.floor }
+        try readActor(index, places.actor, text, clientClaim)
+    }
+
+    /// `act` (RFC 8693 §4.1): who acts now. An `act` within it is history and plays no part. One that cannot be
+    /// read is refused: taken for absent, a delegated token would look like the subject's own.
+    private mutating func readActor(
+        _ index: borrowing JSONIndex, _ place: Int, _ text: Span<UInt8>, _ clientClaim: [UInt8]
+    ) throws(TokenRefusal) {
+        guard let actor = index.value(at: place) else { return }
+        guard actor.kind == .object else { throw .claimsMalformed }
+        hasActor = true
+        actorSubject = try index.stringClaim(index.member("sub", of: actor, in: text))
+        actorClient = try index.stringClaim(index.member(clientClaim.span, of: actor, in: text))
     }
 
     /// What the profile demands (RFC 9068 §2.2; both profiles: `exp` and `aud`). An empty `sub`,

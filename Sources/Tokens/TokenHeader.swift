@@ -48,7 +48,7 @@ struct TokenHeader {
         isNested = try TokenHeader.isNested(index.member("cty", of: root, in: text), text)
     }
 
-    private static func algorithm(_ value: JSONValue, _ text: Span<UInt8>) -> SignatureAlgorithm? {
+    static func algorithm(_ value: JSONValue, _ text: Span<UInt8>) -> SignatureAlgorithm? {
         let raw = text.bytes(at: value.range)
         guard value.hasEscapes else { return SignatureAlgorithm.named(raw) }
         // Legal, though nobody writes it: `\u0052S256`. The longest name has seven characters.
@@ -80,7 +80,7 @@ struct TokenHeader {
 
     /// Media types compare in any case (RFC 7515 §4.1.9), after unescaping: some writers of JSON escape
     /// every `+`.
-    private static func isMediaType(_ raw: Span<UInt8>, _ name: StaticString) -> Bool {
+    static func isMediaType(_ raw: Span<UInt8>, _ name: StaticString) -> Bool {
         var bytes = UnescapedBytes(raw)
         let count = name.utf8CodeUnitCount
         var index = 0

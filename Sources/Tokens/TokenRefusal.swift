@@ -29,7 +29,7 @@ public enum TokenRefusal: UInt8, CaseIterable, Error, Sendable {
     /// `nbf`, or an `iat` more than five minutes ahead, lies in the future.
     case notYetValid
     case audienceMismatch
-    /// The token is bound to a key (`cnf`), and possession is not proved.
+    /// The token is bound to a key (`cnf`) by a method that is not known, or the verifier takes no bound tokens.
     case proofRequired
 
     /// The stable name: snake case.

@@ -1,4 +1,5 @@
 internal import Octets
+internal import Signatures
 
 /// Collects the strings of a token that is about to be verified, in the order that `VerifiedToken` keeps
 /// them in. One buffer, used again for each token.
@@ -36,6 +37,15 @@ struct TokenStrings: ~Copyable {
                 appendWithLength(value?.kind == .string ? value : nil, text)
             }
         }
+        layout.boundClaimsEnd = end
+        if let context = claims.authenticationContext { writer.append(string: context, in: text) }
+        layout.authenticationContextEnd = end
+        layout.hasActor = claims.hasActor
+        if let subject = claims.actorSubject { writer.append(string: subject, in: text) }
+        layout.actorSubjectEnd = end
+        if let client = claims.actorClient { writer.append(string: client, in: text) }
+        layout.actorClientEnd = end
+        appendConfirmation(claims.confirmation)
         // Only more bound claims than any policy names can fill the buffer.
         guard !writer.overflowed else { throw .claimsMalformed }
     }
@@ -83,6 +93,23 @@ struct TokenStrings: ~Copyable {
             appendWithLength(current, text)
             item = index.child(after: current, of: audience)
         }
+    }
+
+    private mutating func appendConfirmation(_ claim: ConfirmationClaim) {
+        layout.confirmation = .none
+        switch claim {
+        case .known(.jwkThumbprint(let thumbprint)):
+            layout.confirmation = .jwkThumbprint
+            append(thumbprint)
+        case .known(.certificateThumbprint(let thumbprint)):
+            layout.confirmation = .certificateThumbprint
+            append(thumbprint)
+        case .known(.none), .absent, .unknown: break
+        }
+    }
+
+    private mutating func append(_ digest: Digest) {
+        for index in 0..<Digest.count { writer.append(digest[index]) }
     }
 
     private mutating func appendWithLength(_ value: JSONValue?, _ text: Span<UInt8>) {

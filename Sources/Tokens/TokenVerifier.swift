@@ -20,15 +20,21 @@ public enum TokenResult: Sendable {
 public final class TokenVerifier {
     private var verification = Verification()
     private var contexts = KeyContexts()
+    private let takesBoundTokens: Bool
 
-    public init() {}
+    /// - Parameter takesBoundTokens: true promises that the caller looks at `VerifiedToken.confirmation` and demands
+    ///   the proof. Without that promise a bound token is refused with `proofRequired`.
+    public init(takesBoundTokens: Bool = false) {
+        self.takesBoundTokens = takesBoundTokens
+    }
 
     /// Checks everything about a token that does not depend on the request.
     ///
     /// In this order, and the first failure is the answer: size; three non-empty parts; strict base64url of
     /// all three; header JSON, `alg`, `kid`, `typ`, `crit`, `cty`; claims JSON; `iss`, not yet believed,
     /// which chooses the issuer; its profile's `typ`; its `alg` list; the key by (issuer, `kid`, `alg`);
-    /// signature; then the claims: types, presence, `exp`, `nbf`, `iat`, `aud`, `cnf`.
+    /// signature; then the claims: types, presence, `exp`, `nbf`, `iat`, `aud`, `cnf`, which must be an object of
+    /// exactly one member, `jkt` or `x5t#S256`, with the base64url of 32 bytes.
     /// - Parameters:
     ///   - token: the exact bytes; nothing is trimmed.
     ///   - digest: their SHA-256; goes into the result.
@@ -53,7 +59,8 @@ public final class TokenVerifier {
             contexts.fit(issuerCount: issuers.issuers.count)
             let context = try contexts.context(found.issuerIndex, keys, keyIndex)
             try verification.checkSignature(token, found, context)
-            let claims = try verification.checkedClaims(found, issuer, now)
+            let claims = try verification.checkedClaims(
+                found, issuer, takesBoundTokens: takesBoundTokens, now)
             return .verified(
                 try verification.makeToken(
                     claims, found, issuer, digest: digest, keysGeneration: keys.generation,

@@ -94,7 +94,9 @@ struct Verification: ~Copyable {
         guard verifier.verify(message: signed, signature: signature.bytes) else { throw .signatureInvalid }
     }
 
-    func checkedClaims(_ found: Found, _ issuer: IssuerKeys, _ now: Int64) throws(TokenRefusal) -> TokenClaims {
+    func checkedClaims(
+        _ found: Found, _ issuer: IssuerKeys, takesBoundTokens: Bool, _ now: Int64
+    ) throws(TokenRefusal) -> TokenClaims {
         let claims = try TokenClaims(claimsIndex, found.places, payload.bytes, issuer)
         // An explicit type has said what the token is; without one, members of other kinds speak.
         guard found.header.type == .accessToken || !found.places.isOtherKind else { throw .typeMismatch }
@@ -103,8 +105,11 @@ struct Verification: ~Copyable {
         guard let audience = claims.audience, hasAudience(audience, issuer.settings.audiences) else {
             throw .audienceMismatch
         }
-        guard !claims.isBound else { throw .proofRequired }
-        return claims
+        switch claims.confirmation {
+        case .absent: return claims
+        case .known where takesBoundTokens: return claims
+        case .known, .unknown: throw .proofRequired
+        }
     }
 
     private func hasAudience(_ audience: JSONValue, _ accepted: [[UInt8]]) -> Bool {

@@ -4,18 +4,22 @@ public import Signatures
 /// An access token whose form, signature and claims were all checked. Only `TokenVerifier` makes one.
 ///
 /// Holds what decisions need and nothing else, so that many can be kept: every string stands in one array, in
-/// the order subject, client, scopes, key ID, audiences, bound claims. Strings are UTF-8, unescaped, without
+/// the order subject, client, scopes, key ID, audiences, bound claims, authentication context, actor's subject and
+/// client, thumbprint of the confirmation. Strings are UTF-8, unescaped, without
 /// NUL. Expiry is not checked again here: whoever keeps a token compares `expiresAt` and `notBefore`.
 @safe
 public final class VerifiedToken {
     /// Into `IssuerSnapshot.issuers`.
-    public let issuerIndex: Int
+    public var issuerIndex: Int { Int(issuer) }
     /// Unix seconds, fractions cut off. Does not include the issuer's leeway.
     public let expiresAt: Int64
     /// Unix seconds, fractions counted as one; 0 without the claim.
     public let notBefore: Int64
     /// Unix seconds, fractions cut off; 0 without the claim.
     public let issuedAt: Int64
+    /// When the subject last authenticated (`auth_time`), Unix seconds, fractions cut off; 0 without the claim. As
+    /// the issuer says it: it may lie in the future.
+    public let authenticatedAt: Int64
     /// `KeySet.generation` of the keys that the signature was checked with.
     public let issuerKeysGeneration: UInt64
     /// `IssuerSnapshot.generation` of the settings that the claims were checked by.
@@ -25,7 +29,8 @@ public final class VerifiedToken {
 
     // Not an array: a span of an array in a class lives no longer than one expression.
     private let base: UnsafeMutablePointer<UInt8>
-    private let count: Int
+    private let count: UInt32
+    private let issuer: UInt32
     private let layout: Layout
 
     /// Where each string ends; the next one starts there.
@@ -37,7 +42,16 @@ public final class VerifiedToken {
         /// The audiences and bound claims follow each other, each with its length in two bytes before it,
         /// big-endian; 0xFFFF stands for a bound claim that is absent.
         var audiencesEnd: UInt16 = 0
+        var boundClaimsEnd: UInt16 = 0
+        var authenticationContextEnd: UInt16 = 0
+        var actorSubjectEnd: UInt16 = 0
+        var actorClientEnd: UInt16 = 0
+        /// Its 32 bytes are the last.
+        var confirmation = ConfirmationKind.none
+        var hasActor = false
     }
+
+    enum ConfirmationKind: UInt8 { case none, jwkThumbprint, certificateThumbprint }
 
     static let absentLength: UInt16 = 0xFFFF
 
@@ -45,21 +59,23 @@ public final class VerifiedToken {
         var expiresAt: Int64 = 0
         var notBefore: Int64 = 0
         var issuedAt: Int64 = 0
+        var authenticatedAt: Int64 = 0
     }
 
     init(
         issuerIndex: Int, times: Times, keysGeneration: UInt64, issuersGeneration: UInt64, digest: Digest,
         strings: Span<UInt8>, layout: Layout
     ) {
-        self.issuerIndex = issuerIndex
+        issuer = UInt32(truncatingIfNeeded: issuerIndex)
         expiresAt = times.expiresAt
         notBefore = times.notBefore
         issuedAt = times.issuedAt
+        authenticatedAt = times.authenticatedAt
         issuerKeysGeneration = keysGeneration
         self.issuersGeneration = issuersGeneration
         self.digest = digest
         self.layout = layout
-        count = strings.count
+        count = UInt32(truncatingIfNeeded: strings.count)
         unsafe base = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, strings.count))
         // SAFETY: there is room for exactly these bytes, and the two do not overlap.
         unsafe strings.withUnsafeBufferPointer { source in
@@ -75,7 +91,7 @@ public final class VerifiedToken {
         @_lifetime(borrow self)
         get {
             // SAFETY: init filled `count` bytes; they are never changed and live as long as self.
-            let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: count)
+            let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: Int(count))
             return unsafe _overrideLifetime(span, borrowing: self)
         }
     }
@@ -131,7 +147,7 @@ public final class VerifiedToken {
     public func boundClaim(_ index: Int) -> Span<UInt8>? {
         var at = Int(layout.audiencesEnd)
         var current = 0
-        while at < count {
+        while at < Int(layout.boundClaimsEnd) {
             let length = strings.bigEndian16(at: at)
             let end = at + 2 + (length == VerifiedToken.absentLength ? 0 : Int(length))
             if current == index {
@@ -141,6 +157,39 @@ public final class VerifiedToken {
             current += 1
         }
         return nil
+    }
+
+    /// The authentication context class that the subject met (`acr`, RFC 9470 §6.1); empty when absent or when it is
+    /// no string.
+    public var authenticationContext: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.boundClaimsEnd, to: layout.authenticationContextEnd) }
+    }
+
+    /// Whether someone acts for the subject (`act`, RFC 8693 §4.1).
+    public var hasActor: Bool { layout.hasActor }
+
+    /// The `sub` of the outermost `act`, which acts now; empty when absent.
+    public var actorSubject: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.authenticationContextEnd, to: layout.actorSubjectEnd) }
+    }
+
+    /// The issuer's client claim within the outermost `act`; empty when absent.
+    public var actorClient: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.actorSubjectEnd, to: layout.actorClientEnd) }
+    }
+
+    /// The key that the token is bound to. `none` from every verifier that does not take bound tokens.
+    public var confirmation: TokenConfirmation {
+        let kept = strings.extracting(Int(layout.actorClientEnd)..<Int(count))
+        switch layout.confirmation {
+        case .none: return .none
+        // They are 32 bytes always; were they not, the token's own digest is what no key has.
+        case .jwkThumbprint: return .jwkThumbprint(Digest(kept) ?? digest)
+        case .certificateThumbprint: return .certificateThumbprint(Digest(kept) ?? digest)
+        }
     }
 
     @_lifetime(borrow self)
