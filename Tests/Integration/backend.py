@@ -18,11 +18,18 @@ class EchoBackend:
         # bytes to send instead of the echo, e.g. b"HTTP/1.1 401 …"
         self.answer = answer
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
         if place is not None:
             place.at_end(self.close)
 
     def close(self):
+        # Wakes the thread out of accept: left there, it would accept on whatever gets the same descriptor next.
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._acceptor.join(10)
         self.listener.close()
 
     def _accept(self):

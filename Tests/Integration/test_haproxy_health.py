@@ -168,7 +168,7 @@ def test_the_command_lines_of_haproxy():
         arguments = ("NOT_USED", "NOT_USED", daemon.spop[5:], "NOT_USED")
         assert run(*arguments) == 0
         daemon.process.signal(signal.SIGSTOP)
-        assert run(*arguments) not in (0, None)
+        wait_until(lambda: run(*arguments) not in (0, None), "it stands still")
         daemon.process.signal(signal.SIGCONT)
         wait_until(lambda: run(*arguments) == 0, "it is well again")
         daemon.process.signal(signal.SIGTERM)
