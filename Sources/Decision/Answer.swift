@@ -1,7 +1,8 @@
 internal import Octets
 
 /// The headers of an answer (design: one name for every proxy). All are present on every answer, empty
-/// where there is nothing to say, except the challenge, which only a denial for the token's sake carries.
+/// where there is nothing to say, except the challenge, which only a denial for the token's sake carries, and the
+/// nonce.
 public enum AnswerField: UInt8, CaseIterable, Sendable {
     case decision = 0
     case reason = 1
@@ -15,6 +16,8 @@ public enum AnswerField: UInt8, CaseIterable, Sendable {
     case granted = 8
     /// `WWW-Authenticate` on 401, `X-Scope-Challenge` on 403.
     case challenge = 9
+    /// `DPoP-Nonce`: for the client's next proof (RFC 9449 §8.2), on any verdict.
+    case proofNonce = 10
 
     /// `X-Scope-Decision` and so on.
     public var headerName: StaticString {
@@ -29,6 +32,7 @@ public enum AnswerField: UInt8, CaseIterable, Sendable {
         case .issuer: "X-Scope-Issuer"
         case .granted: "X-Scope-Granted"
         case .challenge: "X-Scope-Challenge"
+        case .proofNonce: "DPoP-Nonce"
         }
     }
 
@@ -47,7 +51,7 @@ public struct Answer: ~Copyable {
     public internal(set) var status: UInt16 = 403
     public internal(set) var reason: Reason = .overloaded
     var text = ByteWriter(capacity: Answer.textBytesMax)
-    private var places = InlineArray<10, ByteRange>(repeating: ByteRange.absent)
+    private var places = InlineArray<11, ByteRange>(repeating: ByteRange.absent)
 
     public init() {}
 
@@ -64,6 +68,7 @@ public struct Answer: ~Copyable {
 
     public var isAllow: Bool { status == 200 }
     public var hasChallenge: Bool { !places[Int(AnswerField.challenge.rawValue)].isEmpty }
+    public var hasProofNonce: Bool { !places[Int(AnswerField.proofNonce.rawValue)].isEmpty }
 
     /// Back to a denial that says nothing.
     mutating func reset() {
@@ -82,6 +87,12 @@ public struct Answer: ~Copyable {
     /// Makes everything appended to the text since `start` the value of a field.
     mutating func close(_ field: AnswerField, from start: Int) {
         places[Int(field.rawValue)] = ByteRange(start: start, count: text.count - start)
+    }
+
+    /// Takes back what was written after the first `mark` bytes: all that an answer says of who sent the request.
+    mutating func takeBackIdentity(to mark: Int) {
+        text.rewind(to: mark)
+        for number in AnswerField.subject.rawValue...AnswerField.granted.rawValue { places[Int(number)] = .absent }
     }
 
     mutating func write(_ field: AnswerField, _ value: StaticString) {

@@ -124,10 +124,11 @@ extension DecisionState {
     /// The one client that names of the certificate belong to.
     private func identify(_ certificate: ClientCertificate, _ table: borrowing PortTable) -> ClientSearch {
         var found: PortClient?
-        // With several URIs none of them is *the* identity (SPIFFE X.509-SVID §2 says so of its own).
-        if certificate.uris.count == 1 {
-            let uri = certificate.uris[0]
-            if let reason = take(table.client(.uri, uri.span), &found) { return .refused(reason) }
+        for uri in certificate.uris {
+            let match = table.client(.uri, uri.span)
+            // With several URIs none of them is *the* identity (SPIFFE X.509-SVID §2 says so of its own).
+            if case .matched = match, certificate.uris.count > 1 { return .refused(.ambiguousCertificate) }
+            if let reason = take(match, &found) { return .refused(reason) }
         }
         for name in certificate.dnsNames {
             if let reason = take(table.client(.dns, name.span), &found) { return .refused(reason) }

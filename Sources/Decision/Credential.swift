@@ -1,21 +1,32 @@
 internal import Octets
 internal import PolicyTables
 
-/// The access token on a request, or why there is none that may be used.
-enum Credential {
-    case token(ByteRange)
-    case refused(Reason)
+/// How an access token was sent.
+enum CredentialScheme: Equatable {
+    /// By none that is known, or not at all, or in several ways.
+    case none
+    /// As `Bearer` (RFC 6750 §2.1), in a cookie or in a subprotocol.
+    case bearer
+    /// RFC 9449 §7.1.
+    case dpop
 }
 
-/// Finds the one credential of a request (RFC 6750 §2.1, RFC 9110 §11.6.2).
+/// The access token on a request, or why there is none that may be used.
+enum Credential {
+    case token(ByteRange, CredentialScheme)
+    case refused(Reason, CredentialScheme)
+}
+
+/// Finds the one credential of a request (RFC 6750 §2.1, RFC 9449 §7.1, RFC 9110 §11.6.2).
 ///
 /// The Authorization header always counts; a cookie or a WebSocket subprotocol only where the service asks for
-/// it. Two credentials, or two ways of sending one, are refused. A token in the query is not looked at.
+/// it. Two credentials, or two ways of sending one, are refused, and so are two proofs beside one sent as DPoP. A token
+/// in the query is not looked at.
 /// - Parameter name: the cookie's name or the subprotocol's marker.
 func findCredential(
     _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, source: TokenSourceKind, name: Span<UInt8>
 ) -> Credential {
-    guard facts.authorizationCount <= 1 else { return .refused(.multipleCredentials) }
+    guard facts.authorizationCount <= 1 else { return .refused(.multipleCredentials, .none) }
     let header = bytes.bytes(at: facts.authorization)
     let hasHeader = facts.authorizationCount == 1 && header.count > 0
     let elsewhere: Credential?
@@ -25,25 +36,33 @@ func findCredential(
     case .webSocketProtocol: elsewhere = subprotocolToken(facts, bytes, name)
     }
     guard let elsewhere else {
-        return hasHeader ? bearerToken(bytes, facts.authorization) : .refused(.noToken)
+        guard hasHeader else { return .refused(.noToken, .none) }
+        let found = headerToken(bytes, facts.authorization)
+        if case .token(_, .dpop) = found, facts.dpopCount > 1 { return .refused(.multipleCredentials, .dpop) }
+        return found
     }
-    return hasHeader ? .refused(.multipleCredentials) : elsewhere
+    return hasHeader ? .refused(.multipleCredentials, .none) : elsewhere
 }
 
-/// `Bearer` in any case, exactly one space, token68.
-private func bearerToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Credential {
+/// `Bearer` or `DPoP` in any case, exactly one space, token68.
+private func headerToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Credential {
     let header = bytes.bytes(at: range)
     var end = 0
     while end < header.count, isTokenCharacter(header[end]) { end += 1 }
-    guard end > 0 else { return .refused(.malformedAuthorization) }
-    guard equalIgnoringCase(header.extracting(0..<end), "Bearer") else {
+    guard end > 0 else { return .refused(.malformedAuthorization, .none) }
+    let scheme: CredentialScheme
+    if equalIgnoringCase(header.extracting(0..<end), "Bearer") {
+        scheme = .bearer
+    } else if equalIgnoringCase(header.extracting(0..<end), "DPoP") {
+        scheme = .dpop
+    } else {
         // Another scheme is well-formed when something follows it after a space, or nothing at all.
         let isScheme = end == header.count || header[end] == 0x20
-        return .refused(isScheme ? .unsupportedScheme : .malformedAuthorization)
+        return .refused(isScheme ? .unsupportedScheme : .malformedAuthorization, .none)
     }
-    guard end < header.count, header[end] == 0x20 else { return .refused(.malformedAuthorization) }
+    guard end < header.count, header[end] == 0x20 else { return .refused(.malformedAuthorization, scheme) }
     let token = ByteRange(start: Int(range.start) + end + 1, count: header.count - end - 1)
-    return isToken68(bytes.bytes(at: token)) ? .token(token) : .refused(.malformedAuthorization)
+    return isToken68(bytes.bytes(at: token)) ? .token(token, scheme) : .refused(.malformedAuthorization, scheme)
 }
 
 /// The value of the one cookie with this name (RFC 6265 §4.2.1), quotes not allowed.
@@ -51,7 +70,7 @@ private func cookieToken(
     _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ name: Span<UInt8>
 ) -> Credential? {
     guard facts.cookieCount > 0 else { return nil }
-    guard facts.cookieCount == 1 else { return .refused(.multipleCredentials) }
+    guard facts.cookieCount == 1 else { return .refused(.multipleCredentials, .bearer) }
     let cookies = bytes.bytes(at: facts.cookie)
     var found = ByteRange.absent
     var index = 0
@@ -63,12 +82,12 @@ private func cookieToken(
         guard pair.count > name.count, pair[name.count] == 0x3D,
             equal(pair.extracting(0..<name.count), name)
         else { continue }
-        if found.isPresent { return .refused(.multipleCredentials) }
+        if found.isPresent { return .refused(.multipleCredentials, .bearer) }
         found = ByteRange(
             start: Int(facts.cookie.start) + start + name.count + 1, count: pair.count - name.count - 1)
     }
     guard found.isPresent else { return nil }
-    return isToken68(bytes.bytes(at: found)) ? .token(found) : .refused(.malformedAuthorization)
+    return isToken68(bytes.bytes(at: found)) ? .token(found, .bearer) : .refused(.malformedAuthorization, .bearer)
 }
 
 /// `;`, and the white space that readers of cookies skip.
@@ -81,7 +100,7 @@ private func subprotocolToken(
     _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, _ marker: Span<UInt8>
 ) -> Credential? {
     guard facts.webSocketProtocolCount > 0 else { return nil }
-    guard facts.webSocketProtocolCount == 1 else { return .refused(.multipleCredentials) }
+    guard facts.webSocketProtocolCount == 1 else { return .refused(.multipleCredentials, .bearer) }
     let list = bytes.bytes(at: facts.webSocketProtocol)
     var found = ByteRange.absent
     var afterMarker = false
@@ -95,16 +114,16 @@ private func subprotocolToken(
         while end > start, list[end - 1] == 0x20 || list[end - 1] == 0x09 { end -= 1 }
         let member = list.extracting(start..<end)
         if afterMarker {
-            if found.isPresent { return .refused(.multipleCredentials) }
+            if found.isPresent { return .refused(.multipleCredentials, .bearer) }
             found = ByteRange(start: Int(facts.webSocketProtocol.start) + start, count: end - start)
             afterMarker = false
         } else {
             afterMarker = equal(member, marker)
         }
     }
-    if afterMarker { return .refused(.malformedAuthorization) }
+    if afterMarker { return .refused(.malformedAuthorization, .bearer) }
     guard found.isPresent else { return nil }
-    return isToken68(bytes.bytes(at: found)) ? .token(found) : .refused(.malformedAuthorization)
+    return isToken68(bytes.bytes(at: found)) ? .token(found, .bearer) : .refused(.malformedAuthorization, .bearer)
 }
 
 /// RFC 9110 §11.2: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.

@@ -37,6 +37,8 @@ public final class Decider {
     let board: SnapshotBoard
     var snapshot: DecisionSnapshot?
     var epoch: UInt64 = 0
+    /// Of the snapshot whose rules for proofs were noted last.
+    private var notedEpoch: UInt64 = 0
     var reader: PolicyReader
     var state: DecisionState
 
@@ -44,12 +46,15 @@ public final class Decider {
     ///   - reader: of the store that the board's snapshots live in; this decider's own.
     ///   - tokenCacheEntriesMax: verified tokens kept at the most.
     ///   - auditPrefix: 16 hexadecimal characters, unique to this decider since the daemon started.
+    ///   - proofs: shared by all deciders that a client's requests may come to; by default this decider's own.
     public init(
-        board: SnapshotBoard, reader: consuming PolicyReader, tokenCacheEntriesMax: Int, auditPrefix: [UInt8]
+        board: SnapshotBoard, reader: consuming PolicyReader, tokenCacheEntriesMax: Int, auditPrefix: [UInt8],
+        proofs: ProofRecords = ProofRecords(entriesMax: 1_024, startedAt: .min)
     ) {
         self.board = board
         self.reader = reader
-        self.state = DecisionState(tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix)
+        self.state = DecisionState(
+            tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs)
     }
 
     /// Decides on one request.
@@ -68,6 +73,7 @@ public final class Decider {
         _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
     ) -> Outcome {
         board.refresh(&snapshot, seen: &epoch)
+        if notedEpoch != epoch { noteProofRules(now: now) }
         state.begin()
         guard let snapshot else {
             state.finish(.noPolicy, label: [])
@@ -79,6 +85,15 @@ public final class Decider {
         }
         defer { reader.end() }
         return state.decide(facts, bytes, snapshot: snapshot, reader: reader, now: now, limits: limits)
+    }
+
+    /// Before any proof is checked by the rules of a new snapshot: how long proofs are remembered depends on them.
+    private func noteProofRules(now: Int64) {
+        notedEpoch = epoch
+        guard let snapshot else { return }
+        var age: Int64 = 0
+        for issuer in snapshot.issuers.issuers { age = max(age, issuer.settings.proofRules.ageSecondsMax) }
+        state.proofs.allow(ageSeconds: age, now: now)
     }
 
     /// The answer of the last decision; a denial before the first.

@@ -28,11 +28,13 @@ extension DecisionState {
     mutating func allow(_ ground: AllowGround, _ snapshot: DecisionSnapshot) -> Outcome {
         switch ground {
         case .granted:
-            guard let token else { return deny(.policyUnreadable, snapshot) }
-            answer.writeEncoded(.subject, token.subject)
-            answer.writeEncoded(.client, token.client)
-            let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
-            answer.writeEncoded(.issuer, issuer.span)
+            switch possession {
+            case .held, .recorded: break
+            // DENY: nobody has shown that the token is theirs.
+            case .open, .proved:
+                answer.reset()
+                return deny(.policyUnreadable, snapshot)
+            }
         case .certificate:
             guard let presented, !presented.identity.isEmpty else { return deny(.policyUnreadable, snapshot) }
             answer.writeEncoded(.subject, presented.identity.span)
@@ -53,9 +55,22 @@ extension DecisionState {
         finish(reason, label: snapshot.label)
         if !answer.isComplete {
             answer.reset()
+            writeNonce()
             finish(reason, label: snapshot.label)
         }
         return .answered
+    }
+
+    /// Who sent the request, as a verified token says.
+    mutating func writeIdentity(_ token: VerifiedToken, _ snapshot: DecisionSnapshot) {
+        answer.writeEncoded(.subject, token.subject)
+        answer.writeEncoded(.client, token.client)
+        let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
+        answer.writeEncoded(.issuer, issuer.span)
+    }
+
+    mutating func writeNonce() {
+        if givesNonce { nonces.write(to: &answer) }
     }
 
     /// Writes what every answer carries and sets its status.
@@ -67,6 +82,12 @@ extension DecisionState {
         answer.write(.reason, reason.name)
         answer.write(.policy, label.span)
         writeAuditID()
+    }
+
+    /// Bytes that `finish` writes.
+    func finishBytes(_ reason: Reason, label: [UInt8]) -> Int {
+        let decision: StaticString = reason.status == 200 ? "allow" : "deny"
+        return decision.utf8CodeUnitCount + reason.name.utf8CodeUnitCount + label.count + auditPrefix.count + 16
     }
 
     /// Counts the answer that is given, once it is known to fit.
@@ -87,28 +108,6 @@ extension DecisionState {
         answer.close(.route, from: start)
     }
 
-    mutating func writeChallenge(
-        _ reason: Reason, table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord,
-        catalogue: borrowing Catalogue
-    ) {
-        guard let error = ChallengeError(reason) else { return }
-        let start = answer.text.count
-        answer.text.append("Bearer realm=\"")
-        answer.text.append(service.name)
-        answer.text.append(0x22)
-        answer.text.append(error.text)
-        // An answer that does not fit so far must stay known as one.
-        guard answer.isComplete else { return }
-        let mark = answer.text.count
-        answer.text.append(", scope=\"")
-        appendRequired(table, rule, catalogue, heldBy: nil)
-        answer.text.append(0x22)
-        if answer.text.count - mark > ChallengeError.scopeBytesMax || answer.text.overflowed {
-            answer.text.rewind(to: mark)
-        }
-        answer.close(.challenge, from: start)
-    }
-
     /// The effective scopes; where they would not fit beside the rest, those that the route required and the
     /// mark `"shortened"`, which no scope can be taken for (a quote is no scope character, RFC 6749 §3.3).
     mutating func writeGranted(
@@ -127,7 +126,7 @@ extension DecisionState {
 
     /// The scopes that a route names, `all` before `any`, separated by spaces.
     /// - Parameter grant: leaves out those that it does not hold.
-    private mutating func appendRequired(
+    mutating func appendRequired(
         _ table: borrowing HostTable, _ rule: RouteRule, _ catalogue: borrowing Catalogue, heldBy grant: Grant?
     ) {
         let start = answer.text.count

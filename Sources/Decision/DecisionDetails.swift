@@ -14,6 +14,16 @@ public struct DecisionDetails: Sendable {
     public var ground: RouteGround?
     public var requiredAll: [[UInt8]] = []
     public var requiredAny: [[UInt8]] = []
+    /// What the route demands of the token's binding.
+    public var proof = ProofDemand.none
+    /// Whether the route itself demands a nonce in proofs.
+    public var demandsNonce = false
+    /// Of which the token's `acr` must be one, when there are any.
+    public var requiredContexts: [[UInt8]] = []
+    /// How long ago the user may have authenticated, seconds; nil when that plays no part.
+    public var authenticationAgeSecondsMax: UInt32?
+    /// Why the proof was not taken: `proof_missing`, or the name of a `ProofRefusal`. Nil when it was, and without one.
+    public var proofFault: String?
     /// Effective scopes of the token or client under this policy, in byte order.
     public var granted: [[UInt8]] = []
     /// Of a connection without HTTP: the policy's name of the client.
@@ -57,6 +67,13 @@ extension DecisionState {
         details.route = [UInt8](copying: table.label(of: rule))
         details.ground = rule.ground
         details.observeUntil = rule.observeUntil > 0 ? rule.observeUntil : nil
+        details.proof = rule.proof
+        details.demandsNonce = rule.demandsNonce
+        details.authenticationAgeSecondsMax =
+            rule.authenticationAgeSecondsMax > 0 ? rule.authenticationAgeSecondsMax : nil
+        for index in 0..<rule.acrCount {
+            if let value = table.acr(of: rule, index) { details.requiredContexts.append([UInt8](copying: value)) }
+        }
         for index in 0..<rule.allCount {
             guard let scope = table.scope(of: rule, all: index) else { continue }
             details.requiredAll.append([UInt8](copying: catalogue.scopeName(scope)))
@@ -65,6 +82,10 @@ extension DecisionState {
             guard let scope = table.scope(of: rule, any: index) else { continue }
             details.requiredAny.append([UInt8](copying: catalogue.scopeName(scope)))
         }
+    }
+
+    mutating func collectProof() {
+        if let proofFault { details.proofFault = "\(proofFault)" }
     }
 
     mutating func collectGrant(_ grant: Grant, _ catalogue: borrowing Catalogue) {

@@ -24,6 +24,15 @@ extension Decider {
         append(",\"subject\":", token.subject, to: &line, valueBytesMax)
         append(",\"client\":", token.client, to: &line, valueBytesMax)
         append(",\"scopes\":", token.scopeText, to: &line, valueBytesMax)
+        append(",\"actor\":", token.actorSubject, to: &line, valueBytesMax)
+        switch token.confirmation {
+        case .none: break
+        case .jwkThumbprint: line.append(",\"confirmation\":\"jkt\"")
+        case .certificateThumbprint: line.append(",\"confirmation\":\"x5t#S256\"")
+        }
+        guard let fault = state.proofFault else { return }
+        line.append(",\"proof\":")
+        line.append(jsonLiteral: fault)
     }
 
     /// The same for a connection without HTTP. `subject` and `client` are the policy's; what the certificate itself

@@ -15,11 +15,22 @@ struct DecisionState: ~Copyable {
     var grants = GrantTable()
     var counts = DecisionCounts()
     var hasher = SHA256Hasher()
-    let verifier = TokenVerifier()
+    let verifier = TokenVerifier(takesBoundTokens: true)
+    let proofVerifier = ProofVerifier()
+    let proofs: ProofRecords
+    var nonces = ProofNonces()
+    var certificateText = CertificateText()
 
     /// The verified token of the last decision, for the log; nil when none was verified.
     var token: VerifiedToken?
     var grant: Grant?
+    /// How the last decision's token was sent.
+    var scheme = CredentialScheme.none
+    var possession = Possession.open
+    /// Why the last decision's proof was not taken: `proof_missing`, or the name of a `ProofRefusal`.
+    var proofFault: StaticString?
+    /// Whether the answer carries a nonce for the client's next proof.
+    var givesNonce = false
     /// The certificate of the last connection without HTTP; nil when none was read.
     var presented: PresentedCertificate?
     /// What enforcement would have said where observe mode let the request pass.
@@ -32,7 +43,8 @@ struct DecisionState: ~Copyable {
     let auditPrefix: [UInt8]
     var auditSequence: UInt64 = 0
 
-    init(tokenCacheEntriesMax: Int, auditPrefix: [UInt8]) {
+    init(tokenCacheEntriesMax: Int, auditPrefix: [UInt8], proofs: ProofRecords) {
+        self.proofs = proofs
         tokens = TokenCache(entriesMax: tokenCacheEntriesMax)
         self.auditPrefix = auditPrefix
     }
@@ -41,6 +53,10 @@ struct DecisionState: ~Copyable {
         answer.reset()
         token = nil
         grant = nil
+        scheme = .none
+        possession = .open
+        proofFault = nil
+        givesNonce = false
         presented = nil
         observedReason = nil
         rule = nil
@@ -76,24 +92,32 @@ struct DecisionState: ~Copyable {
         case .preflight: return allow(.preflight, snapshot)
         case .scopes: break
         }
-        let reason: Reason
+        var reason: Reason
         switch check(
-            facts, bytes, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
-            now: now, limits: limits)
+            facts, bytes, port: port, table: table, rule: rule, service: service, catalogue: catalogue,
+            snapshot: snapshot, now: now, limits: limits)
         {
         case .reason(let found): reason = found
         case .owed(let outcome): return outcome
         }
-        if reason == .granted, let grant {
+        if collectsDetails { collectProof() }
+        writeNonce()
+        if reason == .granted {
+            let mark = answer.text.count
+            guard let token, let grant else { return deny(.policyUnreadable, snapshot) }
             writeGranted(grant, table: table, rule: rule, catalogue: catalogue)
-            return allow(.granted, snapshot)
+            writeIdentity(token, snapshot)
+            guard let refusal = recordProof(snapshot, now: now) else { return allow(.granted, snapshot) }
+            answer.takeBackIdentity(to: mark)
+            reason = refusal
         }
         if reason.status != 503, rule.observeUntil > now {
             observedReason = reason
             if collectsDetails { details.observedReason = reason }
             return allow(.observed, snapshot)
         }
-        writeChallenge(reason, table: table, rule: rule, service: service, catalogue: catalogue)
+        writeChallenge(
+            reason, table: table, rule: rule, service: service, catalogue: catalogue, issuers: snapshot.issuers)
         return deny(reason, snapshot)
     }
 
@@ -183,14 +207,18 @@ struct DecisionState: ~Copyable {
 
     /// Everything that the token must satisfy on this route, in the order in which reasons are given.
     private mutating func check(
-        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, table: borrowing HostTable, rule: RouteRule,
-        service: borrowing ServiceRecord, catalogue: borrowing Catalogue, snapshot: DecisionSnapshot,
-        now: Int64, limits: DecisionLimits
+        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16, table: borrowing HostTable,
+        rule: RouteRule, service: borrowing ServiceRecord, catalogue: borrowing Catalogue,
+        snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
     ) -> Check {
         let credential: ByteRange
         switch findCredential(facts, bytes, source: service.tokenSource, name: service.tokenSourceName) {
-        case .token(let range): credential = range
-        case .refused(let reason): return .reason(reason)
+        case .token(let range, let used):
+            credential = range
+            scheme = used
+        case .refused(let reason, let used):
+            scheme = used
+            return .reason(reason)
         }
         let found: VerifiedToken
         switch verify(bytes.bytes(at: credential), snapshot, now: now, limits: limits) {
@@ -203,11 +231,23 @@ struct DecisionState: ~Copyable {
         guard service.audience.count == 0 || found.hasAudience(service.audience) else {
             return .reason(.audienceMismatch)
         }
+        let place = ProofPlace(
+            demand: rule.proof, demandsNonce: rule.demandsNonce,
+            port: service.publicPort > 0 ? service.publicPort : port)
+        switch confirm(found, facts, bytes, place, snapshot, now: now, limits: limits) {
+        case .held: break
+        case .refused(let reason): return .reason(reason)
+        case .owed:
+            // It will be found again when the request is.
+            counts.tokenCacheHits &-= 1
+            return .owed(.verificationOwed)
+        }
         let grant = tokens.grant(of: found, activation: snapshot.activation) ?? remember(found, catalogue, snapshot)
         self.grant = grant
         if collectsDetails { collectGrant(grant, catalogue) }
         guard holds(grant, table, rule) else { return .reason(.insufficientScope) }
-        return .reason(bindingsHold(found, table, rule) ? .granted : .bindingMismatch)
+        guard bindingsHold(found, table, rule) else { return .reason(.bindingMismatch) }
+        return .reason(isAuthenticationEnough(found, table, rule, now: now) ? .granted : .stepUpRequired)
     }
 
     private mutating func remember(

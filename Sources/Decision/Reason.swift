@@ -22,6 +22,8 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case policyUnreadable = 13
     /// A limit of the daemon is reached.
     case overloaded = 14
+    /// No more proofs can be remembered; forgetting one would let it be used twice.
+    case replayCacheFull = 15
 
     // The request itself: 403, no challenge.
     /// The proxy did not send a fact that its profile demands.
@@ -54,6 +56,14 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case noToken = 32
     /// The scheme is one that this issuer or build does not take.
     case unsupportedScheme = 33
+    /// Sent as DPoP, and bound to no key.
+    case tokenNotBound = 34
+    /// The token is bound to a certificate and the client presented none.
+    case certificateRequired = 35
+    /// The token is bound to another certificate.
+    case certificateMismatch = 36
+    /// The user's authentication is too old or of the wrong kind for the route (RFC 9470).
+    case stepUpRequired = 37
 
     // The token: 401, `invalid_token`.
     case tokenTooLarge = 40
@@ -72,8 +82,15 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case expired = 53
     case notYetValid = 54
     case audienceMismatch = 55
-    /// The token is bound to a key (`cnf`) and this build or route cannot prove possession.
+    /// The token is bound to a key (`cnf`) and sent without proof, or bound in a way that this build does not know, or
+    /// the route demands a bound token.
     case proofRequired = 56
+    /// The DPoP proof is missing its form, does not fit the request or the token, or its signature is wrong.
+    case invalidProof = 57
+    /// The DPoP proof must carry a nonce of ours (RFC 9449 §9).
+    case nonceRequired = 58
+    /// The DPoP proof was used before.
+    case proofReplayed = 59
 
     // The token is good, not enough: 403, `insufficient_scope`.
     case insufficientScope = 60
@@ -106,6 +123,7 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .keysStale: "keys_stale"
         case .policyUnreadable: "policy_unreadable"
         case .overloaded: "overloaded"
+        case .replayCacheFull: "replay_cache_full"
         case .missingFact: "missing_fact"
         case .conflictingFacts: "conflicting_facts"
         case .ambiguousTarget: "ambiguous_target"
@@ -119,6 +137,10 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .malformedAuthorization: "malformed_authorization"
         case .noToken: "no_token"
         case .unsupportedScheme: "unsupported_scheme"
+        case .tokenNotBound: "token_not_bound"
+        case .certificateRequired: "certificate_required"
+        case .certificateMismatch: "certificate_mismatch"
+        case .stepUpRequired: "insufficient_user_authentication"
         case .tokenTooLarge: "token_too_large"
         case .tokenMalformed: "token_malformed"
         case .tokenEncrypted: "token_encrypted"
@@ -136,6 +158,9 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .notYetValid: "not_yet_valid"
         case .audienceMismatch: "audience_mismatch"
         case .proofRequired: "proof_required"
+        case .invalidProof: "invalid_dpop_proof"
+        case .nonceRequired: "use_dpop_nonce"
+        case .proofReplayed: "proof_replayed"
         case .insufficientScope: "insufficient_scope"
         case .bindingMismatch: "binding_mismatch"
         case .noCertificate: "no_certificate"

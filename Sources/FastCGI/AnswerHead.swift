@@ -41,7 +41,7 @@ public enum AnswerHead {
         let status = answer.status
         output.append(statusLine(status))
         var isPrintable = true
-        // By number, up to the challenge, which is the last: `allCases` would allocate.
+        // By number, up to the challenge: `allCases` would allocate.
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
             output.append(field.headerName)
@@ -53,6 +53,7 @@ public enum AnswerHead {
             output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
             isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable
         }
+        isPrintable = appendProofNonce(answer, &output) && isPrintable
         if status == 503 { output.append("Retry-After: 1\r\n") }
         output.append("Content-Length: 0\r\n\r\n")
         return isPrintable
@@ -66,6 +67,10 @@ public enum AnswerHead {
             output.append(variablePrefix(field))
             isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
             number += 1
+        }
+        if answer.hasProofNonce {
+            output.append(variablePrefix(.proofNonce))
+            isPrintable = appendValue(answer.value(of: .proofNonce), &output) && isPrintable
         }
         output.append("\r\n")
         return isPrintable
@@ -81,9 +86,17 @@ public enum AnswerHead {
         output.append(AnswerField.auditID.headerName)
         output.append(": ")
         isPrintable = appendValue(answer.value(of: .auditID), &output) && isPrintable
+        isPrintable = appendProofNonce(answer, &output) && isPrintable
         if answer.status == 503 { output.append("Retry-After: 1\r\n") }
         output.append("Content-Length: 0\r\n\r\n")
         return isPrintable
+    }
+
+    private static func appendProofNonce(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
+        guard answer.hasProofNonce else { return true }
+        output.append(AnswerField.proofNonce.headerName)
+        output.append(": ")
+        return appendValue(answer.value(of: .proofNonce), &output)
     }
 
     /// The value and its line end; false for a byte that is not printable ASCII: no `Answer` should hold one.
@@ -119,6 +132,7 @@ public enum AnswerHead {
         case .issuer: "Variable-SCOPE_ISSUER: "
         case .granted: "Variable-SCOPE_GRANTED: "
         case .challenge: "Variable-SCOPE_CHALLENGE: "
+        case .proofNonce: "Variable-SCOPE_PROOF_NONCE: "
         }
     }
 }

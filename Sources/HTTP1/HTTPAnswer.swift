@@ -19,7 +19,7 @@ enum HTTPAnswer {
         let status = answer.status
         output.append(statusLine(status))
         var isPrintable = true
-        // By number, up to the challenge, which is the last: `allCases` would allocate.
+        // By number, up to the challenge: `allCases` would allocate.
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
             output.append(field.headerName)
@@ -30,6 +30,10 @@ enum HTTPAnswer {
         if answer.hasChallenge, status == 401 || status == 403 {
             output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
             isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable
+        }
+        if answer.hasProofNonce {
+            output.append("DPoP-Nonce: ")
+            isPrintable = appendValue(answer.value(of: .proofNonce), &output) && isPrintable
         }
         if status == 503 { output.append("Retry-After: 1\r\n") }
         if !keepAlive { output.append("Connection: close\r\n") }

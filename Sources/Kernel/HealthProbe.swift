@@ -63,8 +63,11 @@ public enum HealthProbe {
         return nil
     }
 
+    /// Of an answer that only this daemon gives: a decision, or the admin listener's `{}`.
     static func httpStatus(_ bytes: [UInt8]) -> Int? {
-        HTTPResponseText(bytes)?.status
+        guard let status = HTTPResponseText(bytes)?.status else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self).lowercased()
+        return text.contains("\r\nx-scope-decision:") || text.hasSuffix("\r\n\r\n{}") ? status : nil
     }
 
     /// 200 for an AGENT-HELLO (type 101), 503 for an AGENT-DISCONNECT (102), once either is whole.

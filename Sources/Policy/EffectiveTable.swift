@@ -36,6 +36,14 @@ public struct EffectiveTable: Sendable {
         /// Unix seconds; nil enforces.
         public var observeUntil: Int64?
         public var label: String
+        /// What the token must be bound to.
+        public var proof = ProofDemand.none
+        /// Whether a DPoP proof must carry a nonce here, whatever the issuer demands.
+        public var demandsNonce = false
+        /// One of these must be the token's `acr`; empty demands none.
+        public var authenticationContexts: [String] = []
+        /// How long ago the user may have authenticated; 0 demands nothing.
+        public var authenticationAgeSecondsMax: UInt32 = 0
     }
 
     /// In the order of the policy, hosts of a service innermost.
@@ -59,6 +67,10 @@ public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
                 method: route.method, path: PathTemplate.text(route.segments), ground: .public, all: [],
                 any: [],
                 bindings: bindings(route), observeUntil: route.observeUntil, label: route.label)
+            row.proof = route.proof
+            row.demandsNonce = route.demandsNonce
+            row.authenticationContexts = route.authenticationContexts
+            row.authenticationAgeSecondsMax = route.authenticationAgeSecondsMax
             switch route.ground {
             case .public: row.ground = .public
             case .preflight: row.ground = .preflight
@@ -98,7 +110,8 @@ private func bindings(_ route: RouteModel) -> [EffectiveTable.Binding] {
 }
 
 extension EffectiveTable.Row {
-    /// `orders:read (or orders:admin) and one of …, user = sub, observed until …`.
+    /// `orders:read (or orders:admin) and one of …; {user} = sub; proof dpop; acr mfa or hwk; max_age 5m; observed until
+    /// …`.
     public var requirementText: String {
         var parts: [String] = []
         switch ground {
@@ -107,6 +120,14 @@ extension EffectiveTable.Row {
         case .scopes: parts.append(EffectiveTable.requirementText(all: all, any: any, observeUntil: nil))
         }
         parts += bindings.map { "{\($0.parameter)} = \(printable($0.claim, charactersMax: 128))" }
+        if proof != .none { parts.append("proof \(proof.name)") }
+        if demandsNonce { parts.append("dpop_nonce required") }
+        if !authenticationContexts.isEmpty {
+            parts.append("acr \(authenticationContexts.joined(separator: " or "))")
+        }
+        if authenticationAgeSecondsMax > 0 {
+            parts.append("max_age \(durationText(Int(authenticationAgeSecondsMax)))")
+        }
         if let observeUntil { parts.append("observed until \(timeText(observeUntil))") }
         return parts.joined(separator: "; ")
     }
@@ -169,9 +190,25 @@ extension EffectiveTable.Row {
                 $0.member("claim", binding.claim)
             }
         }
+        writer.member("proof", proof.name)
+        if demandsNonce { writer.member("dpop_nonce", "required") }
+        writer.member("acr", authenticationContexts)
+        if authenticationAgeSecondsMax > 0 { writer.member("max_age", Int(authenticationAgeSecondsMax)) }
         writer.member("mode", observeUntil == nil ? "enforce" : "observe")
         if let observeUntil { writer.member("until", timeText(observeUntil)) }
         writer.member("label", label)
+    }
+}
+
+extension ProofDemand {
+    /// As the language spells it.
+    fileprivate var name: String {
+        switch self {
+        case .none: "none"
+        case .any: "any"
+        case .dpop: "dpop"
+        case .certificate: "mtls"
+        }
     }
 }
 

@@ -8,10 +8,10 @@ protocol MappingKey: RawRepresentable, CaseIterable where RawValue == Int {
 
 /// Where the keys of one mapping and their values stand in the tree. Allocates nothing: each route has one.
 struct Fields<Key: MappingKey> {
-    static var keysMax: Int { 16 }
+    static var keysMax: Int { 32 }
 
-    private var keys = SIMD16<Int32>(repeating: -1)
-    private var values = SIMD16<Int32>(repeating: -1)
+    private var keys = SIMD32<Int32>(repeating: -1)
+    private var values = SIMD32<Int32>(repeating: -1)
     /// Where to point at when something is missing.
     let position: SourcePosition
 
@@ -41,8 +41,8 @@ struct Fields<Key: MappingKey> {
 /// Keys of the language that are designed and not built yet. Each is an error of its own wherever it stands:
 /// a policy that names one expects it to restrict something.
 let keysNotEnforced: Set<String> = [
-    "acr", "audit", "certificates", "environments", "forward_token", "grants", "include", "introspection", "max_age",
-    "max_stale", "on_excess", "proof", "relax", "required_claims", "revocation", "roles", "step_up",
+    "audit", "certificates", "environments", "forward_token", "grants", "include", "introspection", "max_stale",
+    "on_excess", "relax", "required_claims", "revocation", "roles", "step_up",
 ]
 
 /// Which kind of mapping a key belongs to, for the mend of a key in the wrong place.
@@ -54,6 +54,7 @@ let keyOwners: [String: [String]] = {
     add(TopKey.self)
     add(IssuerKey.self)
     add(KeySourceKey.self)
+    add(ProofKey.self)
     add(ScopeKey.self)
     add(ServiceKey.self)
     add(RouteKey.self)
@@ -68,11 +69,17 @@ enum TopKey: Int, MappingKey {
 }
 
 enum IssuerKey: Int, MappingKey {
-    case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway
+    case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway, dpop
     static let names: [StaticString] = [
-        "issuer", "audience", "keys", "algorithms", "profile", "scope_claim", "client_claim", "leeway",
+        "issuer", "audience", "keys", "algorithms", "profile", "scope_claim", "client_claim", "leeway", "dpop",
     ]
     static let owner = "an issuer"
+}
+
+enum ProofKey: Int, MappingKey {
+    case algorithms, age, ahead, nonce
+    static let names: [StaticString] = ["algorithms", "max_age", "ahead", "nonce"]
+    static let owner = "an issuer's `dpop`"
 }
 
 enum KeySourceKey: Int, MappingKey {
@@ -88,18 +95,19 @@ enum ScopeKey: Int, MappingKey {
 }
 
 enum ServiceKey: Int, MappingKey {
-    case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes, kind, scopes
+    case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes, kind, scopes, publicPort, proof
     static let names: [StaticString] = [
         "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes", "kind",
-        "scopes",
+        "scopes", "public_port", "proof",
     ]
     static let owner = "a service"
 }
 
 enum RouteKey: Int, MappingKey {
-    case match, scopes, `public`, preflight, whereKey, ports, mode, until
+    case match, scopes, `public`, preflight, whereKey, ports, mode, until, proof, nonce, contexts, authenticationAge
     static let names: [StaticString] = [
-        "match", "scopes", "public", "preflight", "where", "ports", "mode", "until",
+        "match", "scopes", "public", "preflight", "where", "ports", "mode", "until", "proof", "dpop_nonce", "acr",
+        "max_age",
     ]
     static let owner = "a route"
 }
@@ -142,10 +150,10 @@ enum ObserveKey: Int, MappingKey {
 
 enum TestKey: Int, MappingKey {
     case request, scopes, subject, client, issuer, audience, claims, token, origin
-    case requestMethod, port, at, expect, connect, certificate
+    case requestMethod, port, at, expect, connect, certificate, proof, context, authenticationAge
     static let names: [StaticString] = [
         "request", "scopes", "subject", "client", "issuer", "audience", "claims", "token", "origin",
-        "access_control_request_method", "port", "at", "expect", "connect", "certificate",
+        "access_control_request_method", "port", "at", "expect", "connect", "certificate", "proof", "acr", "auth_age",
     ]
     static let owner = "a test"
 }

@@ -37,11 +37,12 @@ extension ModelReader {
         let identifier = readIdentifier(fields)
         let audiences = readAudiences(fields)
         let keys = readKeySource(fields)
-        let algorithms = readAlgorithms(fields)
+        let algorithms = fields[.algorithms].map { readAlgorithms($0, .tokens) } ?? ModelReader.algorithmsByDefault
         let profile = readProfile(fields)
         let scopeClaim = readClaimName(fields, .scopeClaim, "scope_claim", otherwise: "scope")
         let clientClaim = readClaimName(fields, .clientClaim, "client_claim", otherwise: "client_id")
         let leeway = readLeeway(fields)
+        let proofs = readProofs(fields)
         guard let identifier else {
             hasBrokenIssuer = true
             return
@@ -49,11 +50,12 @@ extension ModelReader {
         // Named even when the rest is wrong, so that services which refer to it are not reported too.
         issuerIndex[identifier] = UInt16(clamping: model.issuers.count)
         issuerPositions.append(fields[.issuer].map(position) ?? fields.position)
-        model.issuers.append(
-            IssuerModel(
-                issuer: identifier, audiences: audiences, keySource: keys?.source ?? .discovery,
-                algorithms: algorithms, profile: profile, scopeClaim: scopeClaim, clientClaim: clientClaim,
-                leewaySeconds: leeway, certificateAuthorityFile: keys?.authorityFile))
+        var issuer = IssuerModel(
+            issuer: identifier, audiences: audiences, keySource: keys?.source ?? .discovery,
+            algorithms: algorithms, profile: profile, scopeClaim: scopeClaim, clientClaim: clientClaim,
+            leewaySeconds: leeway, certificateAuthorityFile: keys?.authorityFile)
+        issuer.proofs = proofs
+        model.issuers.append(issuer)
     }
 
     private func readIdentifier(_ fields: Fields<IssuerKey>) -> String? {
@@ -167,13 +169,21 @@ extension ModelReader {
         return folder.hasSuffix("/") ? folder + path : folder + "/" + path
     }
 
-    private func readAlgorithms(_ fields: Fields<IssuerKey>) -> [SignatureAlgorithm] {
-        guard let node = fields[.algorithms] else { return ModelReader.algorithmsByDefault }
+    /// What is signed, and by whom.
+    enum Signed: String {
+        case tokens
+        case proofs
+
+        var signer: String { self == .tokens ? "the issuer" : "clients" }
+        var one: String { self == .tokens ? "a token" : "a proof" }
+    }
+
+    func readAlgorithms(_ node: Int, _ signed: Signed) -> [SignatureAlgorithm] {
         guard let members = list(node, "`algorithms`", example: "[ES256, RS256]") else { return [] }
         var seen: [SignatureAlgorithm: Int] = [:]
         var result: [SignatureAlgorithm] = []
         for member in members {
-            guard let algorithm = readAlgorithm(member) else { continue }
+            guard let algorithm = readAlgorithm(member, signed) else { continue }
             if let first = seen[algorithm] {
                 repeated(member, "algorithm", first: first)
                 continue
@@ -184,7 +194,7 @@ extension ModelReader {
         return result
     }
 
-    private func readAlgorithm(_ node: Int) -> SignatureAlgorithm? {
+    private func readAlgorithm(_ node: Int, _ signed: Signed) -> SignatureAlgorithm? {
         guard let name = text(node, "an algorithm", example: "ES256") else { return nil }
         if name == "EdDSA" { return .ed25519 }
         if let known = SignatureAlgorithm.allCases.first(where: { $0.name == name }) { return known }
@@ -193,13 +203,13 @@ extension ModelReader {
         switch name.lowercased() {
         case "none":
             sink.error(
-                .badAlgorithm, at: position(node), "`none` would accept tokens without a signature",
-                mend: "list the algorithms that the issuer signs with; \(otherwise)")
+                .badAlgorithm, at: position(node), "`none` would accept \(signed.rawValue) without a signature",
+                mend: "list the algorithms that \(signed.signer) may sign with; \(otherwise)")
         case "hs256", "hs384", "hs512":
             sink.error(
                 .badAlgorithm, at: position(node),
-                "\(quoted(name)) is symmetric: whoever can verify a token could forge one",
-                mend: "let the issuer sign with a private key; \(otherwise)")
+                "\(quoted(name)) is symmetric: whoever can verify \(signed.one) could forge one",
+                mend: "let \(signed.signer) sign with a private key; \(otherwise)")
         default:
             sink.error(
                 .badAlgorithm, at: position(node), "unknown algorithm \(quoted(name))",
@@ -248,14 +258,7 @@ extension ModelReader {
     static let claimBytesMax = 128
 
     private func readLeeway(_ fields: Fields<IssuerKey>) -> UInt16 {
-        guard let node = fields[.leeway], text(node, "`leeway`", example: "30s") != nil else { return 0 }
-        do {
-            let seconds = try readDuration(
-                tree.bytes(node), secondsMax: ModelReader.leewaySecondsMax, example: "30s")
-            return UInt16(clamping: seconds)
-        } catch {
-            report(error, in: node)
-            return 0
-        }
+        guard let node = fields[.leeway] else { return 0 }
+        return UInt16(clamping: seconds(node, "`leeway`", 0...ModelReader.leewaySecondsMax, example: "30s") ?? 0)
     }
 }

@@ -163,9 +163,9 @@ final class ModelReader {
         }
         if let owners = keyOwners[name], !owners.contains(owner) {
             return "it belongs in \(owners.joined(separator: " or ")); "
-                + "here stand \(quotedList(known, namesMax: 16))"
+                + "here stand \(quotedList(known, namesMax: 20))"
         }
-        return didYouMean(name, among: known, otherwise: "known keys are \(quotedList(known, namesMax: 16))")
+        return didYouMean(name, among: known, otherwise: "known keys are \(quotedList(known, namesMax: 20))")
     }
 
     // MARK: Values

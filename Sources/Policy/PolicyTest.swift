@@ -42,6 +42,8 @@ public struct TestRequest: Sendable, Equatable {
     public var token: TestToken?
     public var origin: String?
     public var accessControlRequestMethod: String?
+    /// The URL as written, without query and fragment: what the client's proof names.
+    public var uri: String
 }
 
 /// The connection of a policy test, to a port without HTTP.
@@ -70,6 +72,14 @@ public struct TestToken: Sendable, Equatable {
         case notYetValid = "not_yet_valid"
     }
 
+    /// What the token is bound to; the test then sends the proof that belongs to it.
+    public enum Proof: String, Sendable, CaseIterable {
+        /// A key, with a DPoP proof (RFC 9449).
+        case dpop
+        /// The client's certificate (RFC 8705).
+        case mtls
+    }
+
     public struct Claim: Sendable, Equatable {
         public var name: String
         public var value: String
@@ -83,6 +93,12 @@ public struct TestToken: Sendable, Equatable {
     public var audiences: [String] = []
     /// String claims beside those above, in the order of the source.
     public var claims: [Claim] = []
+    /// nil binds it to nothing.
+    public var proof: Proof?
+    /// `acr`; nil leaves it out.
+    public var authenticationContext: String?
+    /// How long before the request the user authenticated (`auth_time`); nil leaves it out.
+    public var authenticationAgeSeconds: Int?
 }
 
 /// The reason with this stable name, or nil.

@@ -9,6 +9,8 @@ extension ModelReader {
         (.issuers, "there is no token; `clients` say by certificate who may connect"),
         (.audience, "there is no token; `clients` say by certificate who may connect"),
         (.tokenFrom, "there is no token; `clients` say by certificate who may connect"),
+        (.publicPort, "there is no URL; remove it"),
+        (.proof, "there is no token; the certificate that opens the port is itself the proof"),
         (.routes, "there is no path; write the `scopes` on the service itself"),
     ]
 

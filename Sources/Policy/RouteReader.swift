@@ -29,6 +29,7 @@ extension ModelReader {
         let ground = readGround(fields, methods: match?.methods)
         let ports = readRoutePorts(fields, context)
         let bindings = readBindings(fields, match?.segments, ground)
+        let demands = readDemands(fields, ground, context)
         let mode = readMode(fields[.mode], fields[.until], fields.keyNode(.until))
         var observeUntil: Int64?
         if case .scopes = ground {
@@ -46,11 +47,15 @@ extension ModelReader {
         guard let match else { return }
         let place = fields[.match].map(position) ?? fields.position
         for method in match.methods {
+            var route = RouteModel(
+                method: method, segments: match.segments, ground: ground ?? .public, ports: ports,
+                bindings: bindings, observeUntil: observeUntil, label: method + " " + match.path)
+            route.proof = demands.proof
+            route.demandsNonce = demands.demandsNonce
+            route.authenticationContexts = demands.contexts
+            route.authenticationAgeSecondsMax = demands.ageSecondsMax
             context.positions.append(place)
-            context.routes.append(
-                RouteModel(
-                    method: method, segments: match.segments, ground: ground ?? .public, ports: ports,
-                    bindings: bindings, observeUntil: observeUntil, label: method + " " + match.path))
+            context.routes.append(route)
         }
     }
 

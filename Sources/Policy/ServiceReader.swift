@@ -11,6 +11,12 @@ extension ModelReader {
         var ports: [UInt16] = []
         var basePath: [RouteModel.Segment] = []
         var observeUntil: Int64?
+        /// What routes demand that do not say otherwise.
+        var proof = ProofDemand.none
+        /// The service says something of `proof`, right or wrong.
+        var hasProof = false
+        /// Tokens come in the `Authorization` header.
+        var takesHeader = true
         /// Some route needs a token.
         var needsToken = false
         var routes: [RouteModel] = []
@@ -82,6 +88,10 @@ extension ModelReader {
         if let node = fields[.ports] { context.ports = ports(node, "`ports`") ?? [] }
         context.basePath = readBasePath(fields)
         let tokenSource = readTokenSource(fields)
+        let publicPort = readPublicPort(fields)
+        context.takesHeader = tokenSource == .header
+        context.hasProof = fields[.proof] != nil
+        context.proof = readServiceProof(fields, isHeader: context.takesHeader)
         if case .observe(let until) = readMode(fields[.mode], fields[.until], fields.keyNode(.until)) {
             context.observeUntil = until
         }
@@ -90,10 +100,11 @@ extension ModelReader {
         let audience = readServiceAudience(fields, issuers: issuers)
         servicePositions.append(position(key))
         routePositions.append(context.positions)
-        model.services.append(
-            ServiceModel(
-                name: name, hosts: hosts, ports: context.ports, issuers: issuers, audience: audience,
-                tokenSource: tokenSource, routes: context.routes))
+        var service = ServiceModel(
+            name: name, hosts: hosts, ports: context.ports, issuers: issuers, audience: audience,
+            tokenSource: tokenSource, routes: context.routes)
+        service.publicPort = publicPort
+        model.services.append(service)
     }
 
     private func readHosts(_ fields: Fields<ServiceKey>) -> [String] {

@@ -40,7 +40,7 @@ extension ModelReader {
         if let key = fields.keyNode(.certificate) {
             sink.error(
                 .conflictingKeys, at: position(key), "`certificate` in a test without `connect`",
-                mend: "write `connect: 9443` instead of `request`, or remove it: requests are decided by their token")
+                mend: "write `connect: 9443` instead of `request`, or `proof: mtls` for a token that is bound to one")
         }
         let request = readRequest(fields)
         let token = readToken(fields)
@@ -52,7 +52,7 @@ extension ModelReader {
             TestRequest(
                 text: tree.string(node), method: request.method, scheme: request.scheme, host: request.host,
                 port: port ?? request.port, target: request.target, token: token, origin: origin,
-                accessControlRequestMethod: requestMethod))
+                accessControlRequestMethod: requestMethod, uri: request.uri))
     }
 
     private func readConnectionTest(_ fields: Fields<TestKey>) -> PolicyTest.Attempt? {
@@ -80,6 +80,7 @@ extension ModelReader {
         var host: String
         var port: UInt16
         var target: String
+        var uri: String
     }
 
     private func readRequest(_ fields: Fields<TestKey>) -> Request? {
@@ -137,10 +138,12 @@ extension ModelReader {
         guard !host.isEmpty else { throw problem(url.startIndex, "\(quoted(url)) has no host") }
         let target = rest[authority.endIndex...]
         let slash = target.first == 0x2F ? "" : "/"
+        let path = target.prefix { $0 != 0x3F && $0 != 0x23 }
         return Request(
             method: String(decoding: method, as: UTF8.self), scheme: scheme,
             host: String(decoding: host, as: UTF8.self), port: port,
-            target: slash + String(decoding: target, as: UTF8.self))
+            target: slash + String(decoding: target, as: UTF8.self),
+            uri: scheme + "://" + String(decoding: authority + path, as: UTF8.self))
     }
 
     private func readRequestMethod(_ fields: Fields<TestKey>) -> String? {
@@ -155,7 +158,7 @@ extension ModelReader {
         return method
     }
 
-    private func readPort(_ node: Int) -> UInt16? {
+    func readPort(_ node: Int) -> UInt16? {
         guard tree.kind(node) == .plain, let value = decimal(tree.bytes(node)), value >= 1,
             let port = UInt16(exactly: value)
         else {
@@ -192,8 +195,9 @@ extension ModelReader {
     // MARK: Token
 
     private func readToken(_ fields: Fields<TestKey>) -> TestToken? {
-        let describing = [TestKey.scopes, .subject, .client, .issuer, .audience, .claims]
-            .compactMap { fields.keyNode($0) }
+        let describing = [
+            TestKey.scopes, .subject, .client, .issuer, .audience, .claims, .proof, .context, .authenticationAge,
+        ].compactMap { fields.keyNode($0) }
         var token = TestToken()
         if let node = fields[.token] {
             guard let name = text(node, "`token`", example: "expired") else { return nil }
@@ -229,6 +233,7 @@ extension ModelReader {
             }
         }
         if let node = fields[.claims] { token.claims = readClaims(node) }
+        readTestProof(fields, &token)
         return token
     }
 
@@ -266,6 +271,7 @@ extension ModelReader {
         }
         let own = [
             "iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "client_id": "client",
+            "cnf": "proof", "acr": "acr", "auth_time": "auth_age",
         ]
         var result: [TestToken.Claim] = []
         forEachEntry(node) { key, value, name in

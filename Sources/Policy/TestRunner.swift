@@ -23,8 +23,7 @@ public final class PolicyTestRunner {
     private let decider: Decider
     private var keys: [PrivateJWK] = []
     private let now: Int64
-    /// Made for the first test that presents a certificate.
-    private var certificate: TrialCertificate?
+    private var client = TrialClient()
 
     /// - Parameter now: Unix seconds for tests that name no time.
     public init(_ trial: PolicyTrial, now: Int64) throws {
@@ -32,10 +31,8 @@ public final class PolicyTestRunner {
         self.now = now
         var sets: [KeySet?] = []
         for issuer in trial.model.issuers {
-            // RSA keys take long to make.
-            let quick: [SignatureAlgorithm] = [.es256, .ed25519, .es384, .es512]
             let algorithm: SignatureAlgorithm =
-                quick.first(where: { issuer.algorithms.contains($0) }) ?? issuer.algorithms[0]
+                TrialClient.quickAlgorithms.first(where: { issuer.algorithms.contains($0) }) ?? issuer.algorithms[0]
             let key = try PrivateKey.generate(algorithm)
             let jwk = try PrivateJWK(key: key, algorithm: algorithm, keyID: "policy-test")
             let document = JWKText.set([try jwk.publicText()])
@@ -48,9 +45,12 @@ public final class PolicyTestRunner {
 
     public func run(_ test: PolicyTest) throws -> PolicyTestResult {
         let time = test.time ?? now
+        let decider: Decider
         switch test.attempt {
-        case .request(let request): try decide(request, at: time)
-        case .connection(let connection): try decide(connection, at: time)
+        case .request(let request): decider = try decide(request, at: time)
+        case .connection(let connection):
+            try decide(connection, at: time)
+            decider = self.decider
         }
         let reason = decider.reason
         let passed =
@@ -64,7 +64,32 @@ public final class PolicyTestRunner {
             passed: passed)
     }
 
-    private func decide(_ request: TestRequest, at time: Int64) throws {
+    /// - Returns: who decided.
+    private func decide(_ request: TestRequest, at time: Int64) throws -> Decider {
+        let issuer = request.token.flatMap { issuerIndex($0, request) }
+        let proofs = issuer.map { trial.model.issuers[$0].proofs } ?? ProofModel()
+        let binding = try request.token?.proof.map { try client.binding($0, proofs, at: time) }
+        var token: String?
+        if let described = request.token { token = try mint(described, binding, for: request, at: time) }
+        guard case .key = binding else {
+            try decide(request, token, binding, nonce: nil, decider, at: time)
+            return decider
+        }
+        // What one remembers of proofs must not matter to another test, whose time may be an earlier one.
+        let decider = try trial.makeDecider()
+        try decide(request, token, binding, nonce: nil, decider, at: time)
+        // As a client does that is told the nonce (RFC 9449 §9).
+        let nonce = decider.withAnswer { String(lossy: $0.value(of: .proofNonce)) }
+        if decider.reason == .nonceRequired, !nonce.isEmpty {
+            try decide(request, token, binding, nonce: nonce, decider, at: time)
+        }
+        return decider
+    }
+
+    private func decide(
+        _ request: TestRequest, _ token: String?, _ binding: TrialBinding?, nonce: String?, _ decider: Decider,
+        at time: Int64
+    ) throws {
         var bytes: [UInt8] = []
         var facts = RequestFacts()
         func place(_ text: String) -> ByteRange {
@@ -85,9 +110,19 @@ public final class PolicyTestRunner {
             facts.accessControlRequestMethod = place(method)
             facts.accessControlRequestMethodCount = 1
         }
-        if let token = request.token {
-            facts.authorization = place("Bearer \(try mint(token, for: request, at: time))")
+        if let token {
+            facts.authorization = place("\(binding?.scheme ?? "Bearer") \(token)")
             facts.authorizationCount = 1
+            if let proof = try binding?.proof(request, token: token, nonce: nonce, at: time) {
+                facts.dpop = place(proof)
+                facts.dpopCount = 1
+            }
+        }
+        if case .certificate(let der) = binding {
+            facts.certificate.isUsed = true
+            facts.certificate.verifyResult = 0
+            facts.certificate.der = ByteRange(start: bytes.count, count: der.count)
+            bytes += der
         }
         _ = decider.decide(facts, bytes.span, now: time, limits: DecisionLimits())
     }
@@ -96,9 +131,7 @@ public final class PolicyTestRunner {
         var bytes: [UInt8] = []
         var facts = ConnectionFacts(port: connection.port, certificateBytes: 0)
         if let names = connection.certificate {
-            let maker = try certificate ?? TrialCertificate()
-            certificate = maker
-            bytes = try maker.der(names, at: time)
+            bytes = try client.certificate(names, at: time)
             facts = ConnectionFacts(port: connection.port, certificateBytes: bytes.count)
         }
         decider.decide(facts, bytes.span, now: time)
@@ -113,12 +146,19 @@ public final class PolicyTestRunner {
         return candidates.first { $0.ports.isEmpty || $0.ports.contains(request.port) } ?? candidates.first
     }
 
-    private func mint(_ token: TestToken, for request: TestRequest, at time: Int64) throws -> String {
-        let service = service(for: request)
-        let issuerIndex =
+    /// Of the issuer that the test's token comes from; nil when the policy has none.
+    private func issuerIndex(_ token: TestToken, _ request: TestRequest) -> Int? {
+        let index =
             token.issuer.flatMap { name in trial.model.issuers.firstIndex { $0.issuer == name } }
-            ?? service?.issuers.first.map { Int($0) } ?? 0
-        guard issuerIndex < trial.model.issuers.count else { return "" }
+            ?? service(for: request)?.issuers.first.map { Int($0) } ?? 0
+        return index < trial.model.issuers.count ? index : nil
+    }
+
+    private func mint(
+        _ token: TestToken, _ binding: TrialBinding?, for request: TestRequest, at time: Int64
+    ) throws -> String {
+        let service = service(for: request)
+        guard let issuerIndex = issuerIndex(token, request) else { return "" }
         let issuer = trial.model.issuers[issuerIndex]
         var audiences = token.audiences
         if audiences.isEmpty { audiences = issuer.audiences + (service?.audience.map { [$0] } ?? []) }
@@ -147,6 +187,9 @@ public final class PolicyTestRunner {
             claims.add("nbf", number: time + leeway + 3_600)
             claims.add("exp", number: time + leeway + 7_200)
         }
+        if let binding { claims.add("cnf", json: try binding.confirmation()) }
+        if let context = token.authenticationContext { claims.add("acr", string: context) }
+        if let age = token.authenticationAgeSeconds { claims.add("auth_time", number: time - Int64(age)) }
         for claim in token.claims { claims.add(claim.name, string: claim.value) }
         let jwk = keys[issuerIndex]
         let text = try TokenMint.token(

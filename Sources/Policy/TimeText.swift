@@ -106,18 +106,37 @@ private func daysSince1970(year: Int, month: Int, day: Int) -> Int {
     return days
 }
 
-/// Reads a duration: a whole number and `s`, `m` or `h`, as `30s`, `5m`, `24h`.
-func readDuration(_ text: ArraySlice<UInt8>, secondsMax: Int, example: String) throws(TextProblem) -> Int {
-    let factors: [UInt8: Int] = [0x73: 1, 0x6D: 60, 0x68: 3_600]
-    let mend = "write a whole number with `s`, `m` or `h`, as in `\(example)`"
+/// Reads a duration: a whole number and `s`, `m` or `h`, as `30s`, `5m`, `24h`, and `d` where long ones make sense.
+func readDuration(
+    _ text: ArraySlice<UInt8>, seconds: ClosedRange<Int>, example: String, takesDays: Bool = false
+) throws(TextProblem) -> Int {
+    var factors: [UInt8: Int] = [0x73: 1, 0x6D: 60, 0x68: 3_600]
+    if takesDays { factors[0x64] = 86_400 }
+    let units = takesDays ? "`s`, `m`, `h` or `d`" : "`s`, `m` or `h`"
+    let mend = "write a whole number with \(units), as in `\(example)`"
     guard let unit = text.last, let factor = factors[unit], let number = decimal(text.dropLast()) else {
         throw TextProblem(
             code: .badDuration, offset: 0, message: "\(quoted(text)) is not a duration", mend: mend)
     }
-    guard number * factor <= secondsMax else {
+    let value = number * factor
+    guard value <= seconds.upperBound else {
+        let limit = takesDays ? durationText(seconds.upperBound) : "\(seconds.upperBound)s"
         throw TextProblem(
-            code: .badDuration, offset: 0, message: "\(quoted(text)) is more than \(secondsMax) seconds",
-            mend: "write at most `\(secondsMax)s`")
+            code: .badDuration, offset: 0, message: "\(quoted(text)) is more than \(seconds.upperBound) seconds",
+            mend: "write at most `\(limit)`")
     }
-    return number * factor
+    guard value >= seconds.lowerBound else {
+        throw TextProblem(
+            code: .badDuration, offset: 0, message: "\(quoted(text)) is less than `\(seconds.lowerBound)s`",
+            mend: "write at least `\(seconds.lowerBound)s`")
+    }
+    return value
+}
+
+/// `90s`, `5m`, `24h`, `30d`: in the largest unit that it is a whole number of, days from two on.
+func durationText(_ seconds: Int) -> String {
+    if seconds >= 2 * 86_400, seconds % 86_400 == 0 { return "\(seconds / 86_400)d" }
+    if seconds >= 3_600, seconds % 3_600 == 0 { return "\(seconds / 3_600)h" }
+    if seconds >= 60, seconds % 60 == 0 { return "\(seconds / 60)m" }
+    return "\(seconds)s"
 }

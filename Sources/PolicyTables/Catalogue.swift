@@ -133,6 +133,8 @@ public struct ServiceRecord: ~Escapable {
     /// Ports of the listener; 0 is any.
     public let portCount: Int
     public let routeCount: Int
+    /// What clients write into URLs where it is not the listener's port; 0 when it is.
+    public let publicPort: UInt16
     private let nameRange: ByteRange
     private let audienceRange: ByteRange
     private let sourceRange: ByteRange
@@ -144,6 +146,7 @@ public struct ServiceRecord: ~Escapable {
             let source = TokenSourceKind(rawValue: bytes[offset]),
             let issuerCount = bytes.littleEndian16(at: offset + CatalogueLayout.serviceIssuers),
             let portCount = bytes.littleEndian16(at: offset + CatalogueLayout.servicePorts),
+            let publicPort = bytes.littleEndian16(at: offset + CatalogueLayout.servicePublicPort),
             let routeCount = bytes.littleEndian32(at: offset + CatalogueLayout.serviceRoutes)
         else { return nil }
         var end = offset + CatalogueLayout.serviceTexts
@@ -164,6 +167,7 @@ public struct ServiceRecord: ~Escapable {
         self.issuerCount = Int(issuerCount)
         self.portCount = Int(portCount)
         self.routeCount = Int(routeCount)
+        self.publicPort = publicPort
         (nameRange, audienceRange, sourceRange) = ranges
         issuers = end
     }

@@ -27,11 +27,16 @@ extension Catalogue {
             claims.append([UInt8](copying: name))
         }
         return issuers.map { issuer in
-            IssuerSettings(
+            var settings = IssuerSettings(
                 issuer: Array(issuer.issuer.utf8), audiences: issuer.audiences.map { Array($0.utf8) },
                 algorithms: issuer.algorithms, profile: issuer.profile == .compat ? .compat : .rfc9068,
                 scopeClaim: Array(issuer.scopeClaim.utf8), clientClaim: Array(issuer.clientClaim.utf8),
                 leewaySeconds: Int64(issuer.leewaySeconds), boundClaims: claims)
+            settings.proofRules = ProofRules(
+                algorithms: issuer.proofs.algorithms, ageSecondsMax: Int64(issuer.proofs.ageSecondsMax),
+                aheadSecondsMax: Int64(issuer.proofs.aheadSecondsMax))
+            settings.demandsProofNonce = issuer.proofs.demandsNonce
+            return settings
         }
     }
 
@@ -49,12 +54,9 @@ extension Catalogue {
             texts.append(String(lossy: bytes.bytes(at: range)))
             end += 2 + Int(range.count)
         }
-        guard end + Int(algorithmCount) <= bytes.count else { return nil }
-        var algorithms: [SignatureAlgorithm] = []
-        for index in 0..<Int(algorithmCount) {
-            guard let algorithm = SignatureAlgorithm(rawValue: bytes[end + index]) else { return nil }
-            algorithms.append(algorithm)
-        }
+        guard let algorithms = algorithms(at: end, Int(algorithmCount)),
+            let proofs = proofs(at: offset, algorithms: end + Int(algorithmCount))
+        else { return nil }
         let source: IssuerModel.KeySource
         switch bytes[offset + 1] {
         case 0: source = .file(texts[3])
@@ -62,9 +64,38 @@ extension Catalogue {
         case 2: source = .discovery
         default: return nil
         }
-        return IssuerModel(
+        var result = IssuerModel(
             issuer: texts[0], audiences: Array(texts[5...]), keySource: source, algorithms: algorithms,
             profile: profile, scopeClaim: texts[1], clientClaim: texts[2], leewaySeconds: leeway,
             certificateAuthorityFile: texts[4].isEmpty ? nil : texts[4])
+        result.proofs = proofs
+        return result
+    }
+
+    private func algorithms(at offset: Int, _ count: Int) -> [SignatureAlgorithm]? {
+        guard offset + count <= bytes.count else { return nil }
+        var result: [SignatureAlgorithm] = []
+        for index in 0..<count {
+            guard let algorithm = SignatureAlgorithm(rawValue: bytes[offset + index]) else { return nil }
+            result.append(algorithm)
+        }
+        return result
+    }
+
+    /// - Parameters:
+    ///   - offset: where the issuer stands.
+    ///   - place: where the algorithms of its proofs do.
+    private func proofs(at offset: Int, algorithms place: Int) -> ProofModel? {
+        guard let age = bytes.littleEndian16(at: offset + CatalogueLayout.issuerProofAge),
+            let ahead = bytes.littleEndian16(at: offset + CatalogueLayout.issuerProofAhead),
+            let algorithms = algorithms(
+                at: place, Int(bytes[offset + CatalogueLayout.issuerProofAlgorithms]))
+        else { return nil }
+        var result = ProofModel()
+        result.algorithms = algorithms
+        result.ageSecondsMax = age
+        result.aheadSecondsMax = ahead
+        result.demandsNonce = bytes[offset + CatalogueLayout.issuerProofNonce] != 0
+        return result.isWithinLimits ? result : nil
     }
 }

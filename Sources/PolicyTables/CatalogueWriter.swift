@@ -51,14 +51,30 @@ struct CatalogueWriter {
             output.append(littleEndian16: issuer.leewaySeconds)
             output.append(littleEndian16: try half(issuer.algorithms.count, "the algorithms of an issuer"))
             output.append(littleEndian16: try half(issuer.audiences.count, "the audiences of an issuer"))
+            try writeProofs(issuer)
             let texts = [
                 issuer.issuer, issuer.scopeClaim, issuer.clientClaim, keyPlace,
                 issuer.certificateAuthorityFile ?? "",
             ]
             for text in texts + issuer.audiences { try append(text: text, "a text of an issuer") }
-            for algorithm in issuer.algorithms { output.append(algorithm.rawValue) }
+            for algorithm in issuer.algorithms + issuer.proofs.algorithms { output.append(algorithm.rawValue) }
         }
         try writeDirectory(places, count: CatalogueLayout.issuerCount, at: CatalogueLayout.issuerDirectory)
+    }
+
+    private mutating func writeProofs(_ issuer: IssuerModel) throws(PolicyTableError) {
+        let proofs = issuer.proofs
+        guard proofs.isWithinLimits else {
+            throw PolicyTableError.invalidModel("the proofs of `\(issuer.issuer)` have ages beyond their limits")
+        }
+        guard let algorithms = UInt8(exactly: proofs.algorithms.count) else {
+            throw PolicyTableError.tooLarge(
+                what: "the proof algorithms of `\(issuer.issuer)`", limit: Int(UInt8.max))
+        }
+        output.append(littleEndian16: proofs.ageSecondsMax)
+        output.append(littleEndian16: proofs.aheadSecondsMax)
+        output.append(proofs.demandsNonce ? 1 : 0)
+        output.append(algorithms)
     }
 
     private mutating func writeScopes() throws(PolicyTableError) {
@@ -103,7 +119,7 @@ struct CatalogueWriter {
             output.append(0)
             output.append(littleEndian16: try half(service.issuers.count, "the issuers of a service"))
             output.append(littleEndian16: try half(service.ports.count, "the ports of a service"))
-            output.append(littleEndian16: 0)
+            output.append(littleEndian16: service.publicPort)
             output.append(littleEndian32: UInt32(clamping: service.routes.count))
             try append(text: service.name, "the name of a service")
             try append(text: service.audience ?? "", "the audience of `\(service.name)`")

@@ -25,6 +25,14 @@ public struct RouteRule: Sendable, Equatable {
     public let bindingCount: Int
     /// Ports that the rule is narrowed to; 0 is no narrowing.
     public let portCount: Int
+    /// What the token must be bound to. A bound token is always held to its binding, whatever stands here.
+    public let proof: ProofDemand
+    /// Whether a DPoP proof must carry a nonce here, beside what the issuer demands.
+    public let demandsNonce: Bool
+    /// How long ago the user may have authenticated (`auth_time`), seconds; 0 demands nothing.
+    public let authenticationAgeSecondsMax: UInt32
+    /// Values of which the token's `acr` must be one, when there are any.
+    public let acrCount: Int
 
     let offset: Int
     let methodBytes: Int
@@ -35,6 +43,7 @@ public struct RouteRule: Sendable, Equatable {
     var portsOffset: Int { bindingsOffset + HostLayout.bindingBytes * bindingCount }
     var methodOffset: Int { portsOffset + 2 * portCount }
     var labelOffset: Int { methodOffset + methodBytes }
+    var acrOffset: Int { labelOffset + labelBytes }
 }
 
 /// One binding of a path segment to a claim: the two must be equal, byte by byte.
@@ -95,16 +104,22 @@ public struct HostTable: ~Escapable {
             let all = half(offset + HostLayout.ruleAll),
             let any = half(offset + HostLayout.ruleAny),
             let bindings = half(offset + HostLayout.ruleBindings),
-            let ports = half(offset + HostLayout.rulePorts)
+            let ports = half(offset + HostLayout.rulePorts),
+            // DENY: a demand that this build does not know must not be taken for none.
+            let proof = ProofDemand(rawValue: bytes[offset + HostLayout.ruleProof]),
+            let acr = half(offset + HostLayout.ruleAcr),
+            let age = bytes.littleEndian32(at: offset + HostLayout.ruleAuthenticationAge)
         else { return nil }
         let rule = RouteRule(
             serviceIndex: service, routeIndex: route, ground: ground,
             observeUntil: Int64(bitPattern: until), allCount: all, anyCount: any, bindingCount: bindings,
-            portCount: ports, offset: offset, methodBytes: Int(bytes[offset + HostLayout.ruleMethodBytes]),
-            labelBytes: label)
+            portCount: ports, proof: proof, demandsNonce: bytes[offset + HostLayout.ruleNonce] != 0,
+            authenticationAgeSecondsMax: age, acrCount: acr, offset: offset,
+            methodBytes: Int(bytes[offset + HostLayout.ruleMethodBytes]), labelBytes: label)
         // DENY: a rule without scopes would be satisfied by any token.
         guard ground != .scopes || all + any > 0 else { return nil }
-        return rule.labelOffset + label <= bytes.count ? rule : nil
+        // Each acr value takes its count at the least.
+        return rule.acrOffset + 2 * acr <= bytes.count ? rule : nil
     }
 
     /// The id of a scope that must be held; nil beyond `allCount`.
@@ -131,6 +146,20 @@ public struct HostTable: ~Escapable {
     public func port(of rule: RouteRule, _ index: Int) -> UInt16? {
         guard index >= 0, index < rule.portCount else { return nil }
         return bytes.littleEndian16(at: rule.portsOffset + 2 * index)
+    }
+
+    /// A value that `acr` may have; nil beyond `acrCount`, and where the table is corrupt.
+    @_lifetime(copy self)
+    public func acr(of rule: RouteRule, _ index: Int) -> Span<UInt8>? {
+        guard index >= 0, index < rule.acrCount else { return nil }
+        var offset = rule.acrOffset
+        var left = index
+        while let count = half(offset), offset + 2 + count <= bytes.count {
+            if left == 0 { return bytes.extracting(offset + 2..<offset + 2 + count) }
+            left -= 1
+            offset += 2 + count
+        }
+        return nil
     }
 
     /// The route as the policy writes it, e.g. `GET /orders/{order}`.

@@ -93,6 +93,7 @@ extension HostTableWriter {
             throw PolicyTableError.invalidModel("`\(route.label)` requires the scope number \(scope)")
         }
         try checkCounts(route, all, any)
+        try checkProof(route, ground)
         keys.setRule(UInt32(clamping: output.count), of: item)
         noteRule()
         output.append(littleEndian32: keys.items[item].service)
@@ -103,11 +104,19 @@ extension HostTableWriter {
         for count in [
             route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count,
         ] { output.append(littleEndian16: UInt16(count)) }
+        output.append(route.proof.rawValue)
+        output.append(route.demandsNonce ? 1 : 0)
+        output.append(littleEndian16: UInt16(route.authenticationContexts.count))
+        output.append(littleEndian32: route.authenticationAgeSecondsMax)
         for scope in all + any { output.append(littleEndian16: scope) }
         for binding in route.bindings { try writeBinding(binding, route) }
         for port in route.ports { output.append(littleEndian16: port) }
         output.append(contentsOf: route.method.utf8)
         output.append(contentsOf: route.label.utf8)
+        for value in route.authenticationContexts {
+            output.append(littleEndian16: UInt16(value.utf8.count))
+            output.append(contentsOf: value.utf8)
+        }
     }
 
     private mutating func writeBinding(
@@ -130,10 +139,30 @@ extension HostTableWriter {
             throw PolicyTableError.tooLarge(what: "the method of `\(route.label)`", limit: methodBytesMax)
         }
         let limit = Int(UInt16.max)
-        let counts = [route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count]
+        let counts = [
+            route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count,
+            route.authenticationContexts.count,
+        ]
         for count in counts where count > limit {
             throw PolicyTableError.tooLarge(
                 what: "a list of the route `\(route.label.prefix(80))`", limit: limit)
+        }
+        for value in route.authenticationContexts where value.utf8.count > limit {
+            throw PolicyTableError.tooLarge(
+                what: "an `acr` value of the route `\(route.label.prefix(80))`", limit: limit)
+        }
+    }
+
+    /// Demands on a token that is never looked at would be met by nobody's check.
+    private func checkProof(_ route: RouteModel, _ ground: RouteGround) throws(PolicyTableError) {
+        let demandsNothing =
+            route.proof == .none && !route.demandsNonce && route.authenticationContexts.isEmpty
+            && route.authenticationAgeSecondsMax == 0
+        guard ground == .scopes || demandsNothing else {
+            throw PolicyTableError.invalidModel("`\(route.label)` demands a proof and takes no token")
+        }
+        guard !route.authenticationContexts.contains("") else {
+            throw PolicyTableError.invalidModel("`\(route.label)` demands an empty `acr`")
         }
     }
 }

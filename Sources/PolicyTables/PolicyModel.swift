@@ -37,6 +37,8 @@ public struct IssuerModel: Sendable, Equatable {
     /// A token must name at least one of these in `aud`. Never empty.
     public var audiences: [String]
     public var keySource: KeySource
+    /// How DPoP proofs for this issuer's tokens are checked.
+    public var proofs = ProofModel()
     /// Private certificate authorities for the key fetch, a PEM file; nil means the system's.
     public var certificateAuthorityFile: String?
     public var algorithms: [SignatureAlgorithm]
@@ -62,6 +64,27 @@ public struct IssuerModel: Sendable, Equatable {
         self.clientClaim = clientClaim
         self.leewaySeconds = leewaySeconds
         self.certificateAuthorityFile = certificateAuthorityFile
+    }
+}
+
+/// How DPoP proofs are checked (RFC 9449).
+public struct ProofModel: Sendable, Equatable {
+    /// Signature algorithms of proofs.
+    public var algorithms: [SignatureAlgorithm] = [.es256, .es384, .es512, .ed25519, .ps256, .rs256]
+    /// How old `iat` may be, seconds, 1 to 600.
+    public var ageSecondsMax: UInt16 = 60
+    /// How far ahead it may be, seconds, 0 to 60.
+    public var aheadSecondsMax: UInt16 = 10
+    /// Whether each proof must carry a nonce of ours.
+    public var demandsNonce = false
+    public init() {}
+
+    public static let ageSecondsLimit = 600
+    public static let aheadSecondsLimit = 60
+
+    var isWithinLimits: Bool {
+        ageSecondsMax >= 1 && Int(ageSecondsMax) <= ProofModel.ageSecondsLimit
+            && Int(aheadSecondsMax) <= ProofModel.aheadSecondsLimit
     }
 }
 
@@ -100,6 +123,8 @@ public struct ServiceModel: Sendable, Equatable {
     /// A token must name it in `aud`; nil leaves the issuer's own list as the only check.
     public var audience: String?
     public var tokenSource: TokenSource
+    /// The port that clients write into URLs, where it is not the listener's; 0 when it is. Proofs name it.
+    public var publicPort: UInt16 = 0
     public var routes: [RouteModel]
 
     public init(
@@ -114,6 +139,16 @@ public struct ServiceModel: Sendable, Equatable {
         self.tokenSource = tokenSource
         self.routes = routes
     }
+}
+
+/// What a route demands of the token's binding to its client.
+public enum ProofDemand: UInt8, Sendable {
+    case none = 0
+    /// Bound to a key or to a certificate.
+    case any = 1
+    case dpop = 2
+    /// Bound to the client's certificate (RFC 8705).
+    case certificate = 3
 }
 
 public struct RouteModel: Sendable, Equatable {
@@ -152,6 +187,14 @@ public struct RouteModel: Sendable, Equatable {
     public var bindings: [Binding]
     /// Unix seconds until which a denial is let through and recorded; nil enforces.
     public var observeUntil: Int64?
+    /// What the token must be bound to. A bound token is always held to its binding, whatever stands here.
+    public var proof = ProofDemand.none
+    /// Whether a DPoP proof must carry a nonce here, beside what the issuer demands.
+    public var demandsNonce = false
+    /// One of these must be the token's `acr`; empty demands none.
+    public var authenticationContexts: [String] = []
+    /// How long ago the user may have authenticated (`auth_time`), seconds, from 1; 0 demands nothing.
+    public var authenticationAgeSecondsMax: UInt32 = 0
     /// As written in the policy, e.g. `GET /orders/{order}`: the name in answers and logs.
     public var label: String
 

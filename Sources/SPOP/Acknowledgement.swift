@@ -117,6 +117,7 @@ extension AnswerField {
         case .issuer: "issuer"
         case .granted: "granted"
         case .challenge: "challenge"
+        case .proofNonce: "dpop_nonce"
         }
     }
 }

@@ -23,8 +23,11 @@ public final class Daemon {
     private let clock = AnchoredClock()
     private let loader: PolicyLoader
     private let policies: PolicyDesk
+    private let proofs: ProofRecords
     private let manager = ServiceManager()
     private var lastSignal: Int32 = 0
+    /// Of these connections the log has told.
+    private var refusedPeers: UInt64 = 0
     private var listeners: [Listener] = []
     private var adminSocket: ListeningSocket?
     private var controls: [WorkerControl] = []
@@ -46,6 +49,7 @@ public final class Daemon {
             maxReaders: settings.workers * (1 + libFCGIThreadsPerWorker * settings.listeners.count) + 64)
         store = try PolicyStore(environment)
         loader = PolicyLoader(store: store, storeFolder: settings.store, log: log)
+        proofs = ProofRecords(entriesMax: settings.proofsMax, startedAt: clock.nowSeconds())
         policies = PolicyDesk(
             store: store, loader: loader, board: board, log: log, clock: clock,
             settings: settings.keys, policyFile: settings.policy)
@@ -113,6 +117,7 @@ public final class Daemon {
                 }
             }
             observeClock()
+            observeRefusedPeers()
             if controls.contains(where: \.hasFailed) { return }
         }
     }
@@ -130,6 +135,17 @@ public final class Daemon {
                 "the folder `\(folder)` was moved or removed; restart to follow the policy file again")
             return false
         }
+    }
+
+    /// The most common mistake of a set-up is a proxy whose user is not let in.
+    private func observeRefusedPeers() {
+        let refused = controls.reduce(0) { $0 &+ $1.figures.peersRefused }
+        guard refused != refusedPeers else { return }
+        log.write(
+            .warning, "peers_refused",
+            "\(refused &- refusedPeers) connections were closed because their process's user may not ask; add the user to "
+                + "`peers` of the listener, or give the socket the group of the same name")
+        refusedPeers = refused
     }
 
     private func observeClock() {
@@ -213,7 +229,7 @@ public final class Daemon {
             number: number, listeners: listeners, limits: settings.connectionLimits, control: control, board: board,
             store: store, tokenCacheEntriesMax: settings.tokenCacheEntries / settings.workers, denialPipe: pipe,
             denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), keys: policies,
-            wallClock: clock, log: log)
+            proofs: proofs, wallClock: clock, log: log)
     }
 
     private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
@@ -224,8 +240,10 @@ public final class Daemon {
             startedAt: clock.nowSeconds(), clock: clock)
         let controls = self.controls
         let routes = AdminRoutes(
-            status: { report.json(controls.map(\.figures)) },
-            statusText: { report.text(controls.map(\.figures)) },
+            status: { report.json(controls.map(\.figures), isDraining: controls.contains(where: \.isDrainAnnounced)) },
+            statusText: {
+                report.text(controls.map(\.figures), isDraining: controls.contains(where: \.isDrainAnnounced))
+            },
             isReady: { [board] in board.snapshot != nil && !controls.contains(where: \.isDrainAnnounced) },
             explain: { facts, bytes, at in desk.explain(facts, bytes, at) })
         let listener = try AdminListener(

@@ -14,6 +14,8 @@ public struct DaemonSettings: Sendable {
     public var keys = KeySettings()
     public var tokenCacheEntries = 100_000
     public var denialLinesPerSecond = 100
+    /// DPoP proofs that are remembered until they could not be used again; no more are taken beyond.
+    public var proofsMax = 262_144
     /// Whether TCP listeners may be on other than loopback addresses.
     public var allowsRemote = false
 

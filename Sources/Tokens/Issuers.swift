@@ -21,6 +21,11 @@ public struct IssuerSettings: Sendable, Equatable {
     public var clientClaim: [UInt8]
     /// Tolerance for `exp` and `nbf`, seconds, 0 to 300.
     public var leewaySeconds: Int64
+    /// How DPoP proofs for this issuer's tokens are checked.
+    public var proofRules = ProofRules(
+        algorithms: [.es256, .es384, .es512, .ed25519, .ps256, .rs256], ageSecondsMax: 60, aheadSecondsMax: 10)
+    /// Whether each proof must carry a nonce of ours.
+    public var demandsProofNonce = false
     /// Names of claims that are kept because routes bind them to the path. `sub` is always kept.
     public var boundClaims: [[UInt8]]
 

@@ -13,6 +13,7 @@ struct ProofCheck: ~Copyable {
     struct Claims {
         let proofID: JSONValue
         let issuedAt: Int64
+        let hasPreviousNonce: Bool
     }
 
     private var header = DecodedPart(textBytesMax: ProofLimits.proofBytesMax)
@@ -83,8 +84,8 @@ struct ProofCheck: ~Copyable {
         try ProofCheck.checkTarget(claimsIndex, root, payload, request, &text)
         let issuedAt = try ProofCheck.issuedAt(claimsIndex, root, payload, rules, now)
         try ProofCheck.checkToken(claimsIndex, root, payload, tokenDigest)
-        try ProofCheck.checkNonce(claimsIndex, root, payload, nonce)
-        return Claims(proofID: proofID, issuedAt: issuedAt)
+        let hasPreviousNonce = try ProofCheck.checkNonce(claimsIndex, root, payload, nonce)
+        return Claims(proofID: proofID, issuedAt: issuedAt, hasPreviousNonce: hasPreviousNonce)
     }
 
     private static func readClaimsSet(
@@ -151,13 +152,18 @@ struct ProofCheck: ~Copyable {
         guard index.digest(of: value, in: payload.bytes) == digest else { throw .athMismatch }
     }
 
+    /// - Returns: whether it is the previous one.
     private static func checkNonce(
         _ index: borrowing JSONIndex, _ root: JSONValue, _ payload: borrowing DecodedPart,
         _ rule: borrowing NonceRule
-    ) throws(ProofRefusal) {
-        guard rule.isRequired else { return }
+    ) throws(ProofRefusal) -> Bool {
+        guard rule.isRequired else { return false }
         guard let value = index.member("nonce", of: root, in: payload.bytes) else { throw .nonceMissing }
-        guard rule.accepts(value, in: payload.bytes) else { throw .nonceMismatch }
+        switch rule.match(value, in: payload.bytes) {
+        case .current: return false
+        case .previous: return true
+        case .none: throw .nonceMismatch
+        }
     }
 
     /// The only place where a `VerifiedProof` is made.
@@ -182,7 +188,8 @@ struct ProofCheck: ~Copyable {
         return VerifiedProof(
             thumbprint: thumbprint,
             replayKey: ProofCheck.replayKey(thumbprint, claims.proofID, payload, &text, &hasher),
-            issuedAt: claims.issuedAt, acceptableThrough: claims.issuedAt + rules.ageSecondsMax)
+            issuedAt: claims.issuedAt, acceptableThrough: claims.issuedAt + rules.ageSecondsMax,
+            hasPreviousNonce: claims.hasPreviousNonce)
     }
 
     private static func replayKey(

@@ -57,29 +57,50 @@ public struct NonceRule: ~Escapable {
         self.previous = previous
     }
 
-    func accepts(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
-        guard value.kind == .string else { return false }
-        if current.count > 0, isString(value, in: text, equalTo: current) { return true }
-        return previous.count > 0 && isString(value, in: text, equalTo: previous)
+    enum Match { case current, previous, none }
+
+    func match(_ value: JSONValue, in text: Span<UInt8>) -> Match {
+        guard value.kind == .string else { return .none }
+        if current.count > 0, isString(value, in: text, equalTo: current) { return .current }
+        return previous.count > 0 && isString(value, in: text, equalTo: previous) ? .previous : .none
     }
 }
 
 /// What proofs are checked by that is the same for many requests.
 public struct ProofRules: Sendable, Equatable {
-    /// A bit for each accepted algorithm.
-    private let algorithms: UInt16
+    /// Four bits for each accepted algorithm in the order that they were given in, the first one lowest: 1 more than
+    /// its raw value, 0 behind the last.
+    private let algorithms: UInt64
     /// How old `iat` may be, seconds, 0 to 86,400.
     public let ageSecondsMax: Int64
     /// How far ahead of our clock `iat` may be, seconds, 0 to 86,400.
     public let aheadSecondsMax: Int64
 
     public init(algorithms: [SignatureAlgorithm], ageSecondsMax: Int64, aheadSecondsMax: Int64) {
-        self.algorithms = algorithms.reduce(0) { $0 | 1 << UInt16($1.rawValue) }
+        var packed: UInt64 = 0
+        var shift: UInt64 = 0
+        for (index, algorithm) in algorithms.enumerated() where !algorithms[..<index].contains(algorithm) {
+            packed |= UInt64(algorithm.rawValue + 1) << shift
+            shift += 4
+        }
+        self.algorithms = packed
         self.ageSecondsMax = max(0, min(ageSecondsMax, 86_400))
         self.aheadSecondsMax = max(0, min(aheadSecondsMax, 86_400))
     }
 
     public func allows(_ algorithm: SignatureAlgorithm) -> Bool {
-        algorithms >> UInt16(algorithm.rawValue) & 1 == 1
+        var rest = algorithms
+        while rest != 0 {
+            if rest & 15 == UInt64(algorithm.rawValue + 1) { return true }
+            rest >>= 4
+        }
+        return false
+    }
+
+    /// The accepted algorithms, each once, in the order that they were given in; nil beyond the last.
+    public func algorithm(_ index: Int) -> SignatureAlgorithm? {
+        guard index >= 0, index < 16 else { return nil }
+        let value = algorithms >> UInt64(4 * index) & 15
+        return value == 0 ? nil : SignatureAlgorithm(rawValue: UInt8(value - 1))
     }
 }

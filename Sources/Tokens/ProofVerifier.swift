@@ -13,6 +13,8 @@ public struct VerifiedProof: Sendable, Equatable {
     /// The last second, Unix time, at which `iat` lets the same proof pass again: a replay cache keeps its key until
     /// this second is over.
     public let acceptableThrough: Int64
+    /// A nonce was demanded, and it is the previous one: time for the client to get the current one.
+    public let hasPreviousNonce: Bool
 }
 
 public enum ProofResult: Sendable, Equatable {

@@ -7,7 +7,7 @@ enum AgentAddress {
     /// `sun_path` has 108 bytes, the last a NUL.
     static let pathBytesMax = 107
 
-    /// `unix:/path`, `127.0.0.1:8990`, `[::1]:8990` or `localhost:8990`.
+    /// `unix:/path`, `127.0.0.1:9801`, `[::1]:9801` or `localhost:9801`.
     init(_ text: [UInt8]) throws(Trouble) {
         if text.starts("unix:") {
             self = try AgentAddress(path: Array(text.dropFirst(5)))
@@ -71,7 +71,7 @@ enum AgentAddress {
         var message: [UInt8] = []
         message.addQuoted(text)
         message.add(" is no address with a port; ")
-        message.add("write `unix:/path`, `127.0.0.1:8990` or `[::1]:8990` (numbers, no names)")
+        message.add("write `unix:/path`, `127.0.0.1:9801` or `[::1]:9801` (numbers, or `localhost`)")
         return Trouble(Trouble.usage, message)
     }
 
@@ -167,7 +167,9 @@ struct Arguments {
     private mutating func takeProxyWords(_ words: [[UInt8]]) throws(Trouble) {
         guard !words.isEmpty else { return }
         guard words.count == 4 else {
-            throw Trouble(Trouble.usage, "HAProxy gives four arguments, here are others; see `--help`")
+            throw Trouble(
+                Trouble.usage,
+                "HAProxy gives four arguments, here are others; by hand write `--address ADDR`, see `--help`")
         }
         guard address == nil else {
             throw Trouble(Trouble.usage, "give `--address` or HAProxy's four arguments, not both")
@@ -189,7 +191,7 @@ struct Arguments {
         Asks a Scopecheck daemon over SPOP whether it is healthy. HAProxy's `external-check command`
         calls it with the four arguments; by hand, give an address.
 
-          --address ADDR          unix:/path, 127.0.0.1:8990 or [::1]:8990 (numbers, no names)
+          --address ADDR          unix:/path, 127.0.0.1:9801 or [::1]:9801 (numbers, or `localhost`)
           --timeout MILLISECONDS  for everything together, 1 to 60000; 800 unless given
           --strict-version N      the policy's activation number must be at least N (numbers only grow)
           --verbose               print `healthy` and the policy's label

@@ -182,7 +182,11 @@ struct Connection: ~Copyable {
             text.add("error ")
             text.add(UInt64(error.magnitude))
         }
-        text.add("; check the address and that the daemon runs")
+        if error == EACCES {
+            text.add("; the socket's group and mode must let this user in")
+        } else {
+            text.add("; check the address and that the daemon runs")
+        }
         return Trouble(Trouble.unreachable, text)
     }
 }

@@ -12,6 +12,36 @@ func certificateDER(_ bytes: [UInt8]) -> [UInt8]? {
     return base64Decoded(body[..<end])
 }
 
+/// URL-encoded PEM of one certificate, as the proxies hand it on: `-----BEGIN%20CERTIFICATE-----%0AMIIB…`.
+func escapedPEM(_ der: [UInt8]) -> String {
+    let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    var text = "-----BEGIN%20CERTIFICATE-----%0A"
+    var column = 0
+    for start in stride(from: 0, to: der.count, by: 3) {
+        let left = min(3, der.count - start)
+        var bits: UInt32 = 0
+        for index in 0..<3 { bits = bits << 8 | (index < left ? UInt32(der[start + index]) : 0) }
+        for index in 0..<4 {
+            let digit = digits[Int(bits >> UInt32(18 - 6 * index) & 0x3F)]
+            text += index > left ? "%3D" : escaped(digit)
+        }
+        column += 4
+        if column == 64 || start + 3 >= der.count {
+            text += "%0A"
+            column = 0
+        }
+    }
+    return text + "-----END%20CERTIFICATE-----%0A"
+}
+
+private func escaped(_ digit: UInt8) -> String {
+    switch digit {
+    case 0x2B: "%2B"
+    case 0x2F: "%2F"
+    default: String(UnicodeScalar(digit))
+    }
+}
+
 private func firstIndex(of wanted: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
     guard let first = wanted.first else { return nil }
     var index = bytes.startIndex

@@ -89,6 +89,7 @@ import Testing
             names == [
                 "X-Scope-Decision", "X-Scope-Reason", "X-Scope-Route", "X-Scope-Policy", "X-Scope-Audit-Id",
                 "X-Scope-Subject", "X-Scope-Client", "X-Scope-Issuer", "X-Scope-Granted", "X-Scope-Challenge",
+                "DPoP-Nonce",
             ])
     }
 

@@ -2,10 +2,14 @@
 import Testing
 
 @Suite struct ChallengeTests {
-    /// The parameters of one Bearer challenge (RFC 9110 §11.6.1), or nil when it is not of that form.
+    /// The parameters of a Bearer challenge (RFC 9110 §11.6.1), or nil when it is not of that form. A DPoP challenge
+    /// may follow it.
     private func parameters(_ challenge: String) -> [(String, String)]? {
         guard challenge.hasPrefix("Bearer ") else { return nil }
         var rest = Substring(challenge.dropFirst(7))
+        if let second = challenge.firstRange(of: ", DPoP algs=\"ES256 ES384 ES512 Ed25519 PS256 RS256\"")?.lowerBound {
+            rest = challenge[rest.startIndex..<second]
+        }
         var result: [(String, String)] = []
         while true {
             guard let equals = rest.firstIndex(of: "="), rest[equals...].hasPrefix("=\"") else { return nil }
@@ -62,7 +66,10 @@ import Testing
         #expect(ChallengeError(.noToken) == ChallengeError.none)
         #expect(ChallengeError(.unsupportedScheme) == ChallengeError.none)
         #expect("\(ChallengeError.none.text)".isEmpty)
-        let texts: [ChallengeError] = [.invalidRequest, .invalidToken, .insufficientScope]
+        let texts: [ChallengeError] = [
+            .invalidRequest, .invalidToken, .insufficientScope, .invalidProof, .nonceRequired,
+            .insufficientAuthentication,
+        ]
         for error in texts {
             let text = "\(error.text)"
             #expect(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C })

@@ -18,10 +18,10 @@ import Testing
             $0.requestID = bytes("id-1")
         }
         let verdict = decider.verdict(connection)
-        #expect(verdict.reason == .unknownCertificate)
+        #expect(verdict.reason == .ambiguousCertificate)
         #expect(
             decider.logMembers(connection)
-                == #","verdict":"deny","reason":"unknown_certificate","status":403,"#
+                == #","verdict":"deny","reason":"ambiguous_certificate","status":403,"#
                 + #""route":"metrics tcp/9443","policy":""#
                 + verdict[.policy] + #"","audit_id":""# + verdict[.auditID]
                 + #"","request_id":"id-1","client_address":"192.0.2.7","port":"9443","certificate_subject":"CN=r","#

@@ -73,8 +73,8 @@ import Testing
                 .unknownCertificate
             ),
             ("the URI continued", CertificateWriter(uris: [Self.spiffe + "/"]), .unknownCertificate),
-            ("two URIs", CertificateWriter(uris: [Self.spiffe, "u:other"]), .unknownCertificate),
-            ("the URI twice", CertificateWriter(uris: [Self.spiffe, Self.spiffe]), .unknownCertificate),
+            ("two URIs", CertificateWriter(uris: [Self.spiffe, "u:other"]), .ambiguousCertificate),
+            ("the URI twice", CertificateWriter(uris: [Self.spiffe, Self.spiffe]), .ambiguousCertificate),
             ("two URIs beside a DNS name", CertificateWriter(uris: ["u:a", "u:b"], dns: [worker]), .granted),
             ("the URI as a DNS name", CertificateWriter(dns: [Self.spiffe]), .unknownCertificate),
             ("the DNS name as URI", CertificateWriter(uris: [worker]), .unknownCertificate),

@@ -10,8 +10,9 @@ import Testing
     ) -> String {
         let (facts, all) = request.laidOut()
         switch findCredential(facts, all.span, source: source, name: bytes(name).span) {
-        case .token(let range): return String(lossy: all.span.bytes(at: range))
-        case .refused(let reason): return "(\(reason.name))"
+        case .token(let range, let scheme):
+            return (scheme == .dpop ? "DPoP " : "") + String(lossy: all.span.bytes(at: range))
+        case .refused(let reason, let scheme): return "(\(scheme == .dpop ? "DPoP " : "")\(reason.name))"
         }
     }
 
@@ -25,7 +26,13 @@ import Testing
         ("Bearer a==", "a=="), ("Bearer a======", "a======"), ("Bearer /", "/"),
         ("", "(no_token)"),
         // Another scheme, well formed.
-        ("Basic dXNlcjpwYXNz", "(unsupported_scheme)"), ("DPoP abc", "(unsupported_scheme)"),
+        ("Basic dXNlcjpwYXNz", "(unsupported_scheme)"),
+        ("DPoP abc", "DPoP abc"), ("dpop a.b.c", "DPoP a.b.c"), ("DPOP a==", "DPoP a=="),
+        ("DPoPx abc", "(unsupported_scheme)"), ("DPo abc", "(unsupported_scheme)"),
+        ("DPoP", "(DPoP malformed_authorization)"), ("DPoP ", "(DPoP malformed_authorization)"),
+        ("DPoP  abc", "(DPoP malformed_authorization)"), ("DPoP a b", "(DPoP malformed_authorization)"),
+        ("DPoP abc, Bearer def", "(DPoP malformed_authorization)"), ("DPoP\tabc", "(DPoP malformed_authorization)"),
+        ("DPoP:abc", "(DPoP malformed_authorization)"), ("DPoP \"abc\"", "(DPoP malformed_authorization)"),
         ("Digest username=\"a\", realm=\"b\"", "(unsupported_scheme)"), ("Negotiate", "(unsupported_scheme)"),
         ("Bearerx abc", "(unsupported_scheme)"), ("Beare abc", "(unsupported_scheme)"),
         ("Basic a, Bearer abc", "(unsupported_scheme)"), ("Token abc", "(unsupported_scheme)"),
@@ -68,10 +75,22 @@ import Testing
         var facts = RequestFacts()
         facts.authorizationCount = .max
         guard
-            case .refused(.multipleCredentials) = findCredential(facts, Span(), source: .header, name: Span())
+            case .refused(.multipleCredentials, .none) = findCredential(facts, Span(), source: .header, name: Span())
         else {
             Issue.record("65,535 headers were taken")
             return
+        }
+    }
+
+    @Test("two proofs: refused beside a token sent as DPoP, of no account beside another")
+    func twoProofs() {
+        for count in 0...3 {
+            let proofs = Array(repeating: bytes("p"), count: count)
+            let dpop = header(["DPoP abc"]).with { $0.dpop = proofs }
+            #expect(found(dpop) == (count > 1 ? "(DPoP multiple_credentials)" : "DPoP abc"))
+            #expect(found(header(["Bearer abc"]).with { $0.dpop = proofs }) == "abc")
+            let malformed = header(["DPoP a b"]).with { $0.dpop = proofs }
+            #expect(found(malformed) == "(DPoP malformed_authorization)")
         }
     }
 

@@ -13,6 +13,7 @@ import Tokens
         #", error="insufficient_scope", error_description="The access token does not carry what this request requires""#
     static let realm = #"Bearer realm="orders""#
     static let read = #", scope="orders:read""#
+    static let dpop = #", DPoP algs="ES256 ES384 ES512 Ed25519 PS256 RS256""#
 
     /// What every answer must be like.
     static func check(_ verdict: Verdict, _ reason: Reason, policy: String = "1.") {
@@ -108,8 +109,9 @@ import Tokens
         let world = try World()
         let decider = try world.decider()
         let token = try world.token()
-        let plain = Self.realm + Self.read
+        let plain = Self.realm + Self.read + Self.dpop
         let faulty = Self.realm + Self.requestError + Self.read
+        let both = faulty + Self.dpop + Self.requestError
         let rows: [(Reason, Request, String)] = [
             (.noToken, Request(), plain),
             (.noToken, Request("GET", "/v1/orders?access_token=\(text(token))"), plain),
@@ -117,7 +119,7 @@ import Tokens
             (.unsupportedScheme, Request().with { $0.authorization = [bytes("Basic YTpi")] }, plain),
             (.malformedAuthorization, Request().bearing(token + bytes(" ")), faulty),
             (.malformedAuthorization, Request().bearing(token + bytes(",") + token), faulty),
-            (.multipleCredentials, Request().bearing(token).bearing(token), faulty),
+            (.multipleCredentials, Request().bearing(token).bearing(token), both),
         ]
         for (reason, request, challenge) in rows {
             let verdict = decider.verdict(request)
@@ -264,7 +266,11 @@ import Tokens
         // policyUnreadable: see DamageTests.
         let seen = Set(rows).union(Self.plans.map(\.0))
         // Of connections without HTTP: see ConnectionTests. A codec alone says requestTooLarge.
-        let others = Reason.allCases.filter { $0.rawValue >= 70 } + [.requestTooLarge]
+        // Of proofs, certificates of requests and step-up: see ProofDecisionTests, CertificateDecisionTests,
+        // StepUpTests.
+        let others =
+            Reason.allCases.filter { $0.rawValue >= 70 || (34...37).contains($0.rawValue) }
+            + [.requestTooLarge, .replayCacheFull, .invalidProof, .nonceRequired, .proofReplayed]
         #expect(seen.union(others) == Set(Reason.allCases) && seen.isDisjoint(with: others))
     }
 }

@@ -41,6 +41,12 @@ struct Request {
     var clientAddress: [UInt8]?
     var requestID: [UInt8]?
     var authorization: [[UInt8]] = []
+    var dpop: [[UInt8]] = []
+    /// URL-encoded PEM, as nginx sends it.
+    var clientCertificate: [UInt8]?
+    /// DER, as HAProxy sends it.
+    var certificate: [UInt8]?
+    var certificateIsUsed = true
     var origin: [[UInt8]] = []
     var requestedMethod: [[UInt8]] = []
     var cookie: [[UInt8]] = []
@@ -86,6 +92,10 @@ struct Request {
         facts.clientAddress = place(clientAddress)
         facts.requestID = place(requestID)
         (facts.authorization, facts.authorizationCount) = places(authorization)
+        (facts.dpop, facts.dpopCount) = places(dpop)
+        facts.clientCertificate = place(clientCertificate)
+        facts.certificate.der = place(certificate)
+        facts.certificate.isUsed = certificateIsUsed && certificate != nil
         (facts.origin, facts.originCount) = places(origin)
         (facts.accessControlRequestMethod, facts.accessControlRequestMethodCount) = places(requestedMethod)
         (facts.cookie, facts.cookieCount) = places(cookie)

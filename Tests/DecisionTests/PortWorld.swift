@@ -84,7 +84,7 @@ extension Decider {
             let fields = AnswerField.allCases.map { String(decoding: answer.copy(of: $0), as: UTF8.self) }
             return Verdict(
                 outcome: .answered, status: answer.status, reason: answer.reason, fields: fields,
-                hasChallenge: answer.hasChallenge)
+                hasChallenge: answer.hasChallenge, hasProofNonce: answer.hasProofNonce)
         }
     }
 

@@ -12,6 +12,7 @@ struct Verdict {
     let reason: Reason
     let fields: [String]
     let hasChallenge: Bool
+    let hasProofNonce: Bool
 
     subscript(field: AnswerField) -> String { fields[Int(field.rawValue)] }
     var isAllow: Bool { status == 200 }
@@ -32,7 +33,7 @@ extension Decider {
             }
             return Verdict(
                 outcome: outcome, status: answer.status, reason: answer.reason, fields: fields,
-                hasChallenge: answer.hasChallenge)
+                hasChallenge: answer.hasChallenge, hasProofNonce: answer.hasProofNonce)
         }
     }
 }
@@ -143,10 +144,11 @@ final class World {
                 issuers: IssuerSnapshot(issuers: issuers, generation: generation)))
     }
 
-    func decider(entries: Int = 64) throws -> Decider {
+    func decider(entries: Int = 64, proofs: ProofRecords? = nil) throws -> Decider {
         Decider(
             board: board, reader: try folder.store.makeReader(), tokenCacheEntriesMax: entries,
-            auditPrefix: bytes("0123456789abcdef"))
+            auditPrefix: bytes("0123456789abcdef"),
+            proofs: proofs ?? ProofRecords(entriesMax: 1_024, startedAt: .min))
     }
 
     func token(_ plan: TokenPlan = TokenPlan(), issuer: Int = 0, key: PrivateKey? = nil) throws -> [UInt8] {

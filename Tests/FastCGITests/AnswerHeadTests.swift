@@ -7,10 +7,10 @@ import Testing
     static let challenge = "Bearer realm=\"orders\", error=\"invalid_token\""
 
     private func head(
-        _ role: FastCGIRole, _ status: UInt16, challenge: String = "", reason: Reason = .expired
+        _ role: FastCGIRole, _ status: UInt16, challenge: String = "", nonce: String = "", reason: Reason = .expired
     ) -> String {
         var answer = Answer()
-        fill(&answer, status: status, challenge: challenge, reason: reason)
+        fill(&answer, status: status, challenge: challenge, nonce: nonce, reason: reason)
         var output = ByteWriter(capacity: 4_096)
         #expect(AnswerHead.append(answer, role: role, into: &output))
         return String(lossy: output.bytes)
@@ -45,6 +45,41 @@ import Testing
         #expect(
             head(.responder, 401, challenge: "c", reason: .multipleCredentials)
                 .hasPrefix("Status: 401 Unauthorized\r\n"))
+    }
+
+    /// RFC 9449 §8.2: with an allow as with a denial. It is one line, and none without a nonce (the tests above).
+    @Test func responderNonce() {
+        let end = "Content-Length: 0\r\n\r\n"
+        #expect(
+            head(.responder, 200, nonce: "n-1")
+                == "Status: 200 OK\r\nX-Scope-Decision: allow\r\nX-Scope-Reason: r\r\n" + always
+                + "X-Scope-Subject: user-7\r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\n"
+                + "X-Scope-Granted: orders:read\r\nDPoP-Nonce: n-1\r\n" + end)
+        let start = "X-Scope-Decision: deny\r\nX-Scope-Reason: r\r\n" + always + denied
+        #expect(
+            head(.responder, 401, challenge: "c", nonce: "n-1", reason: .nonceRequired)
+                == "Status: 401 Unauthorized\r\n" + start + "WWW-Authenticate: c\r\nDPoP-Nonce: n-1\r\n" + end)
+        #expect(
+            head(.responder, 403, challenge: "c", nonce: "n-1")
+                == "Status: 403 Forbidden\r\n" + start + "X-Scope-Challenge: c\r\nDPoP-Nonce: n-1\r\n" + end)
+        #expect(
+            head(.responder, 503, nonce: "n-1", reason: .replayCacheFull)
+                == "Status: 503 Service Unavailable\r\n" + start + "DPoP-Nonce: n-1\r\nRetry-After: 1\r\n" + end)
+    }
+
+    /// An allow goes to the web server as variables only, a denial to the client.
+    @Test func authorizerNonce() {
+        #expect(
+            head(.authorizer, 200, nonce: "n-1")
+                == String(head(.authorizer, 200).dropLast()) + "Variable-SCOPE_PROOF_NONCE: n-1\r\n\r\n")
+        #expect(
+            head(.authorizer, 401, challenge: "c", nonce: "n-1")
+                == "Status: 401 Unauthorized\r\nWWW-Authenticate: c\r\nX-Scope-Audit-Id: a-1\r\n"
+                + "DPoP-Nonce: n-1\r\nContent-Length: 0\r\n\r\n")
+        #expect(
+            head(.authorizer, 503, nonce: "n-1")
+                == "Status: 503 Service Unavailable\r\nX-Scope-Audit-Id: a-1\r\nDPoP-Nonce: n-1\r\n"
+                + "Retry-After: 1\r\nContent-Length: 0\r\n\r\n")
     }
 
     @Test func authorizerAllowHasVariablesOnly() {

@@ -135,7 +135,9 @@ private func step(
     }
 }
 
-func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", reason: Reason = .expired) {
+func fill(
+    _ answer: inout Answer, status: UInt16, challenge: String = "", nonce: String = "", reason: Reason = .expired
+) {
     answer.reset()
     answer.status = status
     answer.reason = status == 200 ? .granted : reason
@@ -144,6 +146,7 @@ func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", reason
         (.route, "orders GET /v1/orders/{order}"),
         (.policy, "3.9c1a"), (.auditID, "a-1"), (.subject, status == 200 ? "user-7" : ""), (.client, ""),
         (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
+        (.proofNonce, nonce),
     ]
     for (field, text) in texts { answer.write(field) { $0.append(Array(text.utf8).span) } }
 }

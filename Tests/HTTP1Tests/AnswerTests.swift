@@ -16,9 +16,11 @@ import Testing
         return (String(lossy: output.bytes), connection.shouldClose)
     }
 
-    private func answered(_ status: UInt16, challenge: String = "", head: String = ordinaryHead) -> String {
+    private func answered(
+        _ status: UInt16, challenge: String = "", nonce: String = "", head: String = ordinaryHead
+    ) -> String {
         var answer = Answer()
-        fill(&answer, status: status, challenge: challenge)
+        fill(&answer, status: status, challenge: challenge, nonce: nonce)
         return answered(answer, head: head).text
     }
 
@@ -50,6 +52,24 @@ import Testing
         #expect(
             answered(403, head: "GET / HTTP/1.0\r\n\r\n")
                 == "HTTP/1.1 403 Forbidden\r\n" + denied + "Connection: close\r\n" + end)
+    }
+
+    /// RFC 9449 §8.2: with an allow as with a denial. It is one line, and none without a nonce (the tests above).
+    @Test func nonce() {
+        let end = "Content-Length: 0\r\n\r\n"
+        #expect(answered(200, nonce: "n-1") == answered(200).replacing(end, with: "DPoP-Nonce: n-1\r\n" + end))
+        #expect(
+            answered(401, challenge: "c", nonce: "n-1") == "HTTP/1.1 401 Unauthorized\r\n" + denied
+                + "WWW-Authenticate: c\r\nDPoP-Nonce: n-1\r\n" + end)
+        #expect(
+            answered(403, challenge: "c", nonce: "n-1") == "HTTP/1.1 403 Forbidden\r\n" + denied
+                + "X-Scope-Challenge: c\r\nDPoP-Nonce: n-1\r\n" + end)
+        #expect(
+            answered(503, nonce: "n-1") == "HTTP/1.1 503 Service Unavailable\r\n" + denied
+                + "DPoP-Nonce: n-1\r\nRetry-After: 1\r\n" + end)
+        #expect(
+            answered(401, nonce: "n-1", head: "GET / HTTP/1.0\r\n\r\n")
+                == "HTTP/1.1 401 Unauthorized\r\n" + denied + "DPoP-Nonce: n-1\r\nConnection: close\r\n" + end)
     }
 
     @Test(arguments: [UInt16(0), 100, 199, 201, 204, 299, 302, 500])

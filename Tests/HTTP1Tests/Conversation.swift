@@ -105,13 +105,14 @@ private func describe(_ request: HTTPRequest, _ buffer: borrowing ReceiveBuffer)
     return seen
 }
 
-func fill(_ answer: inout Answer, status: UInt16, challenge: String = "") {
+func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", nonce: String = "") {
     answer.reset()
     answer.status = status
     let texts: [(AnswerField, String)] = [
         (.decision, status == 200 ? "allow" : "deny"), (.reason, "r"), (.route, "orders GET /v1"),
         (.policy, "3.9c1a"), (.auditID, "a-1"), (.subject, status == 200 ? "user-7" : ""), (.client, ""),
         (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
+        (.proofNonce, nonce),
     ]
     for (field, text) in texts { answer.write(field) { $0.append(Array(text.utf8).span) } }
 }

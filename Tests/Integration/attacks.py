@@ -255,3 +255,14 @@ def legitimate_targets():
         "?", "?a", "?a=1", "?a=1&b=2", "?q=a+b", "?q=%20", "?q=%2F..%2F", "?/../..", "??", "?a=b?c", "?a[]=1",
         "?next=https://example.com/x", "?x=;y", "?x=%00", "?x=\\", "?q=%E6%97%A5", "?" + "x" * 2_000)]
     return targets
+
+
+# Upgrades that an application could take for a tunnel in which the proxy sees no further request. Each as headers.
+UPGRADES = [
+    [("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")],
+    [("Upgrade", "websocket, h2c"), ("Connection", "Upgrade"), ("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")],
+    [("Upgrade", "h2c"), ("Upgrade", "websocket"), ("Connection", "Upgrade")],
+    [("Upgrade", "websocket"), ("Upgrade", "h2c"), ("Connection", "Upgrade")],
+    [("Upgrade", "TLS/1.0, HTTP/1.1"), ("Connection", "upgrade")],
+    [("Upgrade", "h2c")],
+]

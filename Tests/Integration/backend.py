@@ -4,6 +4,8 @@ import json
 import socket
 import threading
 
+from harness import end_listening
+
 
 class EchoBackend:
     """Answers every request on 127.0.0.1 with JSON: method, target and headers exactly as they came.
@@ -18,19 +20,12 @@ class EchoBackend:
         # bytes to send instead of the echo, e.g. b"HTTP/1.1 401 …"
         self.answer = answer
         self._lock = threading.Lock()
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
+        threading.Thread(target=self._accept, daemon=True).start()
         if place is not None:
             place.at_end(self.close)
 
     def close(self):
-        # Wakes the thread out of accept: left there, it would accept on whatever gets the same descriptor next.
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self._acceptor.join(10)
-        self.listener.close()
+        end_listening(self.listener)
 
     def _accept(self):
         while True:

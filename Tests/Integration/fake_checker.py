@@ -6,13 +6,13 @@ import socket
 import threading
 import time
 
-from harness import Closed, record
+from harness import Closed, end_listening, record
 
 GRANTED = (200, "granted", "")
 CHALLENGE = 'Bearer realm="scopecheck", error="insufficient_scope", scope="orders:write"'
 
 
-def answer_headers(status, reason, challenge):
+def answer_headers(status, reason, challenge, nonce=""):
     """The headers of one answer, as the daemon sends them."""
     allow = status == 200
     headers = [
@@ -25,13 +25,15 @@ def answer_headers(status, reason, challenge):
     ]
     if challenge:
         headers.append(("WWW-Authenticate" if status == 401 else "X-Scope-Challenge", challenge))
+    if nonce:
+        headers.append(("DPoP-Nonce", nonce))
     return headers
 
 
 class FakeChecker:
     """`script(names) -> answer` decides, where names is a list of (name, value) pairs as they were sent, and
-    an answer is (status, reason, challenge), or raw bytes (HTTP: a whole response; FastCGI: STDOUT's content),
-    or "close", "silent", "garbage", "end" (FastCGI: END_REQUEST without any STDOUT)."""
+    an answer is (status, reason, challenge) and perhaps a nonce, or raw bytes (HTTP: a whole response; FastCGI:
+    STDOUT's content), or "close", "silent", "garbage", "end" (FastCGI: END_REQUEST without any STDOUT)."""
 
     def __init__(self, place, kind, script):
         self.kind, self.script = kind, script
@@ -43,7 +45,7 @@ class FakeChecker:
         self.listener.listen(512)
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
-        place.at_end(self.listener.close)
+        place.at_end(lambda: end_listening(self.listener))
 
     def _accept(self):
         while True:
@@ -98,9 +100,8 @@ class FakeChecker:
         elif isinstance(answer, bytes):
             client.sendall(record(6, answer) + record(6) + end)
         elif answer != "close":
-            status, reason, challenge = answer
-            text = f"Status: {status}\r\n" + "".join(
-                f"{name}: {value}\r\n" for name, value in answer_headers(status, reason, challenge))
+            text = f"Status: {answer[0]}\r\n" + "".join(
+                f"{name}: {value}\r\n" for name, value in answer_headers(*answer))
             client.sendall(record(6, text.encode() + b"\r\n") + record(6) + end)
 
     def _http(self, client):
@@ -125,9 +126,8 @@ class FakeChecker:
         if isinstance(answer, bytes):
             client.sendall(answer)
             return False
-        status, reason, challenge = answer
-        text = f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in answer_headers(status, reason, challenge))
+        text = f"HTTP/1.1 {answer[0]} X\r\nContent-Length: 0\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in answer_headers(*answer))
         client.sendall(text.encode() + b"\r\n")
         return True
 

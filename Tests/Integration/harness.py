@@ -69,6 +69,16 @@ def wait_until(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
+def end_listening(listener):
+    """Closes a listening socket that a thread accepts on. Closing alone would leave the thread in accept() and the
+    socket listening."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 def connects(address):
     try:
         connect(address, timeout=1).close()

@@ -9,7 +9,7 @@ import threading
 import time
 
 from haproxy import HEALTH
-from harness import PATIENCE, need
+from harness import PATIENCE, end_listening, need
 from spop import ACK, DISCONNECT, FIN, HELLO, NOTIFY, Frame, Reader
 from spop_agent import greeting, health
 
@@ -68,11 +68,7 @@ class Peer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end_listening(self.listener)
 
     def _accept(self):
         while True:

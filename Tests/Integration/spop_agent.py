@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+from harness import end_listening
 from spop import (ACK, AGENT_DISCONNECT, AGENT_HELLO, DISCONNECT, FIN, HELLO, NOTIFY, SCOPES, UNSET, Broken, Frame,
                   pairs, string, typed, uint32)
 
@@ -27,7 +28,7 @@ def verdict(status=200, reason="granted", challenge="", allow=True, **changes):
               "route": "orders GET /orders", "policy": "1.abcdef", "audit_id": "fake-%016x" % time.monotonic_ns(),
               "subject": "alice" if good else "", "client": "web" if good else "",
               "issuer": "https://id.example.com" if good else "", "granted": "orders:read" if good else "",
-              "challenge": challenge, **changes}
+              "challenge": challenge, "dpop_nonce": "", **changes}
     actions = unset_variable("allow") + b"".join(set_variable(*item) for item in values.items())
     return actions + (set_variable("allow", allow) if good and allow is not None else b"")
 
@@ -129,12 +130,7 @@ class FakeAgent:
         place.at_end(self.close)
 
     def close(self):
-        # Closing alone would leave the thread in accept() and the socket listening.
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end_listening(self.listener)
 
     def _accept(self):
         while True:

@@ -9,7 +9,7 @@ from spop import (ACK, AGENT_DISCONNECT, AGENT_HELLO, FIN, FRAME_BYTES_MAX, Brok
 
 # The variables of a verdict in their order; `allow` comes before them unset and, on an allow, after them true.
 VARIABLES = ["status", "decision", "reason", "route", "policy", "audit_id", "subject", "client", "issuer", "granted",
-             "challenge"]
+             "challenge", "dpop_nonce"]
 
 
 class Verdict(dict):

@@ -3,6 +3,7 @@
 import time
 
 import issuer
+from attacks import UPGRADES
 from backend import EchoBackend
 from daemon import POLICY, Stage
 from haproxy import Haproxy
@@ -268,6 +269,19 @@ def test_websocket_upgrade_is_decided_once():
             with Connection(stage.haproxy.address) as connection:
                 connection.send(head_bytes("/v1/socket", token=token, headers=upgrade, close=False))
                 assert connection.read().status == status, status
+
+
+def test_no_upgrade_but_to_websocket():
+    """An upgrade to HTTP/2 would open a tunnel to the application in which nobody is asked any more."""
+    with Proxied() as stage:
+        for headers in UPGRADES:
+            with Connection(stage.haproxy.address) as connection:
+                connection.send(head_bytes("/v1/orders", token=stage.token(), headers=headers, close=False))
+                response = connection.read()
+            assert response.status in (200, 400), (headers, response)
+            if response.status == 200:
+                seen = {name.lower(): value for name, value in response.json()["headers"]}
+                assert seen.get("upgrade", "websocket") == "websocket" and "http2-settings" not in seen, seen
 
 
 def test_a_client_that_goes_away():

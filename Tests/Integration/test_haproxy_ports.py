@@ -9,7 +9,7 @@ import threading
 from certificates import Authority, client_context
 from daemon import POLICY, Stage
 from haproxy import Haproxy, free_addresses
-from harness import PATIENCE, Workplace, connect, wait_until
+from harness import PATIENCE, Workplace, connect, end_listening, wait_until
 from spop_agent import WRONG_ANSWERS, FakeAgent, verdict
 
 MONITORING = "spiffe://example.org/monitoring/prometheus"
@@ -48,7 +48,7 @@ class TcpServer:
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.connections, self.received = 0, b""
         threading.Thread(target=self._accept, daemon=True).start()
-        place.at_end(self.listener.close)
+        place.at_end(lambda: end_listening(self.listener))
 
     def _accept(self):
         while True:
@@ -151,8 +151,8 @@ def test_everybody_else_is_closed_out():
             closed(metrics, None, "no_certificate")
             closed(metrics, stage.certificate("wrong", MONITORING + "2"), "unknown_certificate")
             closed(metrics, stage.certificate("case", MONITORING.upper()), "unknown_certificate")
-            closed(metrics, stage.certificate("two", MONITORING, ADMIN), "unknown_certificate")
-            closed(metrics, stage.certificate("twice", MONITORING, MONITORING), "unknown_certificate")
+            closed(metrics, stage.certificate("two", MONITORING, ADMIN), "ambiguous_certificate")
+            closed(metrics, stage.certificate("twice", MONITORING, MONITORING), "ambiguous_certificate")
             closed(metrics, stage.certificate("wildcard", dns=["*.example.org"]), "unknown_certificate")
             closed(metrics, stage.certificate("as-dns", dns=["probe"]), "unknown_certificate")
             closed(metrics, stage.certificate("as-name", name=MONITORING), "unknown_certificate")

@@ -56,6 +56,24 @@ def test_connections_that_stay_idle_for_too_long():
         assert stage.client().ask(token=stage.token()).allow
 
 
+def test_busy_connections_are_not_late():
+    """A connection on which some part of the next question has always come already is not one that dawdles."""
+    with Asked(config("receive_timeout: 500ms")) as stage:
+        client, token = stage.client(), stage.token()
+        whole = question(token, 1).encoded()
+        client.socket.sendall(whole[:50])
+        end = time.monotonic() + 1.5
+        stream = 1
+        while time.monotonic() < end:
+            following = question(token, stream + 1).encoded()
+            client.expect((stream, 1))
+            client.socket.sendall(whole[50:] + following[:50])
+            ids, verdict = client.ack()
+            assert ids == (stream, 1) and verdict.allow, verdict
+            whole, stream = following, stream + 1
+            time.sleep(0.01)
+
+
 def test_peers_that_stall_are_dropped():
     """Silent before HELLO, or within a frame, or within a fragmented question; others are answered meanwhile."""
     with Asked(config("receive_timeout: 1s")) as stage:

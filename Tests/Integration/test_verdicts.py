@@ -4,6 +4,7 @@ import signal
 import time
 
 import issuer
+from attacks import UPGRADES
 from backend import EchoBackend
 from daemon import TRANSPORTS, Daemon, Stage
 from harness import Connection, Load, Nginx, head_bytes, need, program, wait_until
@@ -228,3 +229,21 @@ def test_websocket_upgrade_is_decided_once(kind, engine):
             with Connection(stage.nginx.address) as connection:
                 connection.send(head_bytes("/socket/feed", token=token, headers=upgrade, close=False))
                 assert connection.read().status == status, status
+
+
+@table(TRANSPORTS)
+def test_no_upgrade_but_to_websocket(kind, engine):
+    """An upgrade to HTTP/2 would open a tunnel to the application in which nobody is asked any more."""
+    from daemon import POLICY
+    policy = POLICY.replace("base_path: /v1\n    routes:\n",
+                            "routes:\n      - { match: GET /socket/feed, scopes: orders:read }\n").replace(
+                                "GET /healthz", "GET /v1/healthz")
+    with Proxied(kind, engine, policy=policy) as stage:
+        for headers in UPGRADES:
+            with Connection(stage.nginx.address) as connection:
+                connection.send(head_bytes("/socket/feed", token=stage.token(), headers=headers, close=False))
+                response = connection.read()
+            assert response.status in (200, 400), (headers, response)
+            if response.status == 200:
+                seen = {name.lower(): value for name, value in response.json()["headers"]}
+                assert seen.get("upgrade", "websocket") == "websocket" and "http2-settings" not in seen, seen

@@ -128,8 +128,9 @@ private final class CannedServer: Sendable {
     }()
 
     @Test(arguments: [
-        ([Array("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".utf8)], 403),
-        ([Array("HTTP/1.1 503 Service Unavailable\r\n\r\n".utf8)], 503),
+        ([Array("HTTP/1.1 403 Forbidden\r\nX-Scope-Decision: deny\r\nContent-Length: 0\r\n\r\n".utf8)], 403),
+        ([Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}".utf8)], 503),
+        ([Array("HTTP/1.1 200 OK\r\nServer: another\r\n\r\n".utf8), [], []], nil),
         ([[], fastCGI], 403),
         ([[], [], []], nil),
         ([[], [], [0, 0, 0, 7, 101, 0, 0, 0, 1, 0, 0]], 200),

@@ -37,6 +37,32 @@ func route(
         ground: ground, ports: ports, bindings: bindings, observeUntil: observeUntil, label: match)
 }
 
+/// The route with everything that it can demand of a token.
+func bound(
+    _ route: RouteModel, _ proof: ProofDemand = .dpop, nonce: Bool = true,
+    acr: [String] = ["mfa", "urn:example:hwk"], ageSecondsMax: UInt32 = 300
+) -> RouteModel {
+    var route = route
+    route.proof = proof
+    route.demandsNonce = nonce
+    route.authenticationContexts = acr
+    route.authenticationAgeSecondsMax = ageSecondsMax
+    return route
+}
+
+/// The values of `acr` that the matched rule names, and what is behind the last one; empty without a rule.
+func acrValues(_ table: [UInt8], _ request: String) -> [String?] {
+    let parts = request.split(separator: " ")
+    let method = Array(parts[0].utf8)
+    let path = Array(parts[1].utf8)
+    let host = HostTable(table.span)
+    guard case .matched(let rule) = host.match(method: method.span, path: path.span, port: 443) else { return [] }
+    return (0..<rule.acrCount + 1).map { index in
+        guard let value = host.acr(of: rule, index) else { return nil }
+        return String(lossy: value)
+    }
+}
+
 func service(
     _ name: String, hosts: [String] = ["h"], ports: [UInt16] = [], issuers: [UInt16] = [0],
     _ routes: [RouteModel]

@@ -41,7 +41,22 @@ import Tokens
                 name: "live", hosts: ["b.example"], issuers: [], tokenSource: .webSocketProtocol("bearer"),
                 routes: [route("GET /y")]),
         ]
+        policy.issuers[1].proofs = CatalogueTests.proofs([.ed25519, .es512], age: 600, ahead: 0, nonce: true)
+        policy.issuers[2].proofs = CatalogueTests.proofs([.rs256], age: 1, ahead: 60, nonce: false)
+        policy.services[1].publicPort = 443
+        policy.services[2].publicPort = 65_535
         return policy
+    }
+
+    static func proofs(
+        _ algorithms: [SignatureAlgorithm], age: UInt16 = 60, ahead: UInt16 = 10, nonce: Bool = false
+    ) -> ProofModel {
+        var result = ProofModel()
+        result.algorithms = algorithms
+        result.ageSecondsMax = age
+        result.aheadSecondsMax = ahead
+        result.demandsNonce = nonce
+        return result
     }
 
     @Test func issuersComeBackWhole() throws {
@@ -57,6 +72,55 @@ import Tokens
         #expect(settings[1].profile == .compat && settings[1].clientClaim == Array("azp".utf8))
         #expect(settings[1].scopeClaim == Array("scp".utf8))
         #expect(settings[2].issuer == Array("https://three.example".utf8))
+    }
+
+    @Test func proofRulesOfEachIssuer() throws {
+        let bytes = try PolicyCompiler(CatalogueTests.policy).catalogue()
+        let settings = Catalogue(bytes.span)?.issuerSettings() ?? []
+        #expect(settings.map(\.demandsProofNonce) == [false, true, false])
+        let algorithms: [[SignatureAlgorithm]] = [
+            [.es256, .es384, .es512, .ed25519, .ps256, .rs256], [.ed25519, .es512], [.rs256],
+        ]
+        let ages: [(age: Int64, ahead: Int64)] = [(60, 10), (600, 0), (1, 60)]
+        for (index, one) in settings.enumerated() {
+            #expect(
+                one.proofRules
+                    == ProofRules(
+                        algorithms: algorithms[index], ageSecondsMax: ages[index].age,
+                        aheadSecondsMax: ages[index].ahead))
+            for algorithm in SignatureAlgorithm.allCases {
+                #expect(one.proofRules.allows(algorithm) == algorithms[index].contains(algorithm))
+            }
+        }
+    }
+
+    /// What is beyond the limits is not written, and not read either: a proof would be good for longer than any policy
+    /// may say.
+    @Test(arguments: [(0, 0), (601, 0), (60, 61), (65_535, 65_535)] as [(UInt16, UInt16)])
+    func proofAgesBeyondTheirLimits(_ age: UInt16, _ ahead: UInt16) throws {
+        var policy = CatalogueTests.policy
+        policy.issuers[0].proofs = CatalogueTests.proofs([.es256], age: age, ahead: ahead)
+        #expect(throws: PolicyTableError.self) { try PolicyCompiler(policy).catalogue() }
+        var bytes = try PolicyCompiler(CatalogueTests.policy).catalogue()
+        // The first issuer stands behind the header; its ages 8 bytes on.
+        #expect(bytes[60 + 8] == 60 && bytes[60 + 10] == 10)
+        for (offset, value) in [(68, age), (70, ahead)] {
+            bytes[offset] = UInt8(truncatingIfNeeded: value)
+            bytes[offset + 1] = UInt8(truncatingIfNeeded: value >> 8)
+        }
+        let issuers = Catalogue(bytes.span)?.issuers()
+        let settings = Catalogue(bytes.span)?.issuerSettings()
+        #expect(issuers == nil && settings == nil)
+    }
+
+    @Test func publicPorts() throws {
+        let bytes = try PolicyCompiler(CatalogueTests.policy).catalogue()
+        #expect((0..<4).map { publicPort(bytes, $0) } == [0, 443, 65_535, nil])
+    }
+
+    func publicPort(_ bytes: [UInt8], _ index: Int) -> UInt16? {
+        guard let catalogue = Catalogue(bytes.span), let service = catalogue.service(index) else { return nil }
+        return service.publicPort
     }
 
     @Test func counts() throws {

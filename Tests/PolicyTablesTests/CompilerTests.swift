@@ -74,6 +74,42 @@ import Testing
         #expect(host == "h" && limit == 4_096 && bound == 4_095 + 2_048)
     }
 
+    /// A demand that nobody would check is refused.
+    @Test(
+        arguments: [
+            { $0.proof = .any }, { $0.demandsNonce = true }, { $0.authenticationContexts = ["mfa"] },
+            { $0.authenticationAgeSecondsMax = 1 },
+        ] as [@Sendable (inout RouteModel) -> Void])
+    func demandsOfRoutesWithoutToken(_ demand: @Sendable (inout RouteModel) -> Void) {
+        for ground: RouteModel.Ground in [.public, .preflight] {
+            var one = route("OPTIONS /a", ground)
+            #expect(failure([service("s", [one])]) == nil)
+            demand(&one)
+            guard case .invalidModel = failure([service("s", [one])]) else {
+                Issue.record("compiled")
+                continue
+            }
+            one.ground = .scopes(all: [1], any: [])
+            #expect(failure([service("s", [one])]) == nil)
+        }
+    }
+
+    @Test func acrValuesThatCannotStand() {
+        var one = route("GET /a", .scopes(all: [1], any: []))
+        one.authenticationContexts = ["mfa", ""]
+        guard case .invalidModel = failure([service("s", [one])]) else {
+            Issue.record("an empty value compiled")
+            return
+        }
+        for values in [[String(repeating: "a", count: 65_536)], Array(repeating: "a", count: 65_536)] {
+            one.authenticationContexts = values
+            guard case .tooLarge = failure([service("s", [one])]) else {
+                Issue.record("compiled")
+                return
+            }
+        }
+    }
+
     @Test(arguments: [
         [route("GET /")].map { one -> RouteModel in
             var one = one

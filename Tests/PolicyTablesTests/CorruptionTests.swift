@@ -9,9 +9,10 @@ import Testing
         service(
             "s",
             [
-                route(
-                    "GET /orders/{order}", .scopes(all: [1, 2], any: [3]), ports: [443],
-                    bindings: [.init(segment: 1, claim: "sub")]),
+                bound(
+                    route(
+                        "GET /orders/{order}", .scopes(all: [1, 2], any: [3]), ports: [443],
+                        bindings: [.init(segment: 1, claim: "sub")])),
                 route("GET /orders/{order}", ports: [9443]),
                 route("PROPFIND-LONG /orders/new"), route("OPTIONS /**", .preflight), route("GET /a/{x}/c"),
                 route("GET /a/b/d"), route("GET /files/**"),
@@ -48,6 +49,7 @@ import Testing
         for index in 0..<min(rule.anyCount, 64) { _ = host.scope(of: rule, any: index) }
         for index in 0..<min(rule.bindingCount, 64) { _ = host.binding(of: rule, index) }
         for index in 0..<min(rule.portCount, 64) { _ = host.port(of: rule, index) }
+        for index in 0..<min(rule.acrCount, 64) { _ = host.acr(of: rule, index)?.count }
         _ = host.label(of: rule).count
         _ = host.method(of: rule).count
     }
@@ -125,6 +127,8 @@ import Testing
         arguments: [
             ("no scope", 52, [0]), ("unknown ground", 48, [3]), ("label beyond the end", 50, [0xFF, 0xFF]),
             ("bindings beyond the end", 56, [0xFF, 0xFF]), ("scopes beyond the end", 54, [0xFF, 0xFF]),
+            ("unknown proof", 60, [4]), ("no proof that is known", 60, [0xFF]),
+            ("acr values beyond the end", 62, [0xFF, 0xFF]),
         ] as [(String, Int, [UInt8])])
     func rulesThatCannotStand(_ fault: String, _ offset: Int, _ bytes: [UInt8]) throws {
         var damaged = try table([route("GET /a", .scopes(all: [3], any: []))])
@@ -133,10 +137,31 @@ import Testing
         #expect(answer(damaged, "GET /a") == "unreadable", "\(fault)")
     }
 
+    /// Values of `acr` that cannot be read are absent: whoever asks for one of them finds none that fits.
+    @Test func acrValuesThatCannotBeRead() throws {
+        let bytes = try table([bound(route("GET /a", .scopes(all: [3], any: [])))])
+        // The rule stands at 32, its scope, method and label take 11 bytes, and then its values come.
+        let values = 32 + 36 + 11
+        #expect(acrValues(bytes, "GET /a") == ["mfa", "urn:example:hwk", nil])
+        #expect(Array(bytes[values..<values + 5]) == [3, 0] + Array("mfa".utf8))
+        var damaged = bytes
+        damaged[values + 1] = 0xFF
+        #expect(acrValues(damaged, "GET /a") == [nil, nil, nil])
+        damaged = bytes
+        damaged[values + 5 + 1] = 0xFF
+        #expect(acrValues(damaged, "GET /a") == ["mfa", nil, nil])
+        // More of them than there are: what comes next is read as one, or nothing is.
+        damaged = bytes
+        damaged[62] = 3
+        #expect(acrValues(damaged, "GET /a").prefix(2) == ["mfa", "urn:example:hwk"])
+    }
+
     @Test func otherLayoutIsUnreadable() throws {
         var bytes = try table([route("GET /a")])
-        bytes[4] += 1
-        #expect(answer(bytes, "GET /a") == "unreadable")
+        for layout: UInt8 in [0, 1, 3] {
+            bytes[4] = layout
+            #expect(answer(bytes, "GET /a") == "unreadable")
+        }
         #expect(listing(bytes) == nil)
     }
 
@@ -156,6 +181,7 @@ import Testing
                 _ = service.name.count + service.audience.count + service.tokenSourceName.count
                 _ = service.allows(issuer: 1)
                 _ = service.port(0)
+                _ = service.publicPort
             }
             for index in 0..<min(catalogue.boundClaimCount, 100) { _ = catalogue.boundClaim(index)?.count }
         }

@@ -209,6 +209,43 @@ import Testing
         #expect(open.ground == .public && open.observeUntil == Int64.min && open.bindingCount == 0)
     }
 
+    @Test(arguments: [ProofDemand.none, .any, .dpop, .certificate])
+    func demandsOnTheToken(_ proof: ProofDemand) throws {
+        let values = ["mfa", String(repeating: "a", count: 300), "1"]
+        let routes = [
+            bound(
+                route(
+                    "GET /a/{b}", .scopes(all: [3], any: [1, 2]), ports: [443],
+                    bindings: [.init(segment: 1, claim: "sub")]),
+                proof, nonce: proof == .any, acr: values, ageSecondsMax: 31_622_400),
+            route("GET /plain", .scopes(all: [3], any: [])),
+        ]
+        let bytes = try table(routes)
+        #expect(acrValues(bytes, "GET /a/x") == values + [nil])
+        #expect(acrValues(bytes, "GET /plain") == [nil])
+        let host = HostTable(bytes.span)
+        let method = Array("GET".utf8)
+        let path = Array("/a/x".utf8)
+        guard case .matched(let rule) = host.match(method: method.span, path: path.span, port: 443) else {
+            Issue.record("no match")
+            return
+        }
+        #expect(rule.proof == proof && rule.demandsNonce == (proof == .any) && rule.acrCount == 3)
+        #expect(rule.authenticationAgeSecondsMax == 31_622_400)
+        let isAbsent = host.acr(of: rule, -1) == nil && host.acr(of: rule, 3) == nil
+        #expect(isAbsent)
+        // What stands before the values is still where it was.
+        #expect(host.port(of: rule, 0) == 443 && host.binding(of: rule, 0)?.segment == 1)
+        #expect(String(lossy: host.label(of: rule)) == "GET /a/{b}")
+        let plain = Array("/plain".utf8)
+        guard case .matched(let other) = host.match(method: method.span, path: plain.span, port: 443) else {
+            Issue.record("no match")
+            return
+        }
+        #expect(other.proof == .none && !other.demandsNonce && other.acrCount == 0)
+        #expect(other.authenticationAgeSecondsMax == 0)
+    }
+
     @Test func pathSegments() {
         #expect((-1..<5).map { segmentText("/a//bc/", $0) } == [nil, "a", "", "bc", "", nil])
         #expect([0, 1].map { segmentText("/", $0) } == ["", nil])

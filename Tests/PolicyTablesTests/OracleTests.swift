@@ -59,9 +59,33 @@ import Testing
         let method = methods.randomElement(using: &generator) ?? "GET"
         let isPreflight = method == "OPTIONS" && Bool.random(using: &generator)
         let ports = Int.random(in: 0..<3, using: &generator) == 0 ? somePorts(&generator) : []
-        return RouteModel(
-            method: method, segments: segments, ground: isPreflight ? .preflight : .public, ports: ports,
-            label: "x")
+        let needsToken = !isPreflight && Bool.random(using: &generator)
+        let ground: RouteModel.Ground =
+            isPreflight ? .preflight : needsToken ? .scopes(all: [1], any: [2, 3]) : .public
+        let route = RouteModel(
+            method: method, segments: segments, ground: ground, ports: ports, label: "x")
+        return needsToken ? someDemands(route, &generator) : route
+    }
+
+    static func someDemands(_ route: RouteModel, _ generator: inout SeededGenerator) -> RouteModel {
+        let values = ["mfa", "1", "urn:example:hwk", String(repeating: "a", count: 128)]
+        return bound(
+            route, ProofDemand(rawValue: UInt8.random(in: 0...3, using: &generator)) ?? .none,
+            nonce: Bool.random(using: &generator), acr: values.filter { _ in Bool.random(using: &generator) },
+            ageSecondsMax: [0, 1, 300, .max].randomElement(using: &generator) ?? 0)
+    }
+
+    /// What a rule demands of the token beside its scopes, as the policy has it and as the table does.
+    static func demands(_ route: RouteModel) -> String {
+        "\(route.proof) \(route.demandsNonce) \(route.authenticationAgeSecondsMax) \(route.authenticationContexts)"
+    }
+
+    static func demands(_ table: borrowing HostTable, _ rule: RouteRule) -> String {
+        let values = (0..<rule.acrCount).map { index in
+            guard let value = table.acr(of: rule, index) else { return "?" }
+            return String(lossy: value)
+        }
+        return "\(rule.proof) \(rule.demandsNonce) \(rule.authenticationAgeSecondsMax) \(values)"
     }
 
     /// A path that is close to those of the routes.
@@ -113,8 +137,13 @@ import Testing
                 let pathBytes = Array(path.utf8)
                 let methodBytes = Array(method.utf8)
                 let host = HostTable(policy.table.span)
-                let match = OracleTests.compared(
-                    host.match(method: methodBytes.span, path: pathBytes.span, port: port))
+                let result = host.match(method: methodBytes.span, path: pathBytes.span, port: port)
+                let match = OracleTests.compared(result)
+                if case .matched(let rule) = result {
+                    let route = policy.services[rule.serviceIndex].routes[rule.routeIndex]
+                    #expect(OracleTests.demands(host, rule) == OracleTests.demands(route))
+                    if rule.proof != .none { outcomes["proof", default: 0] += 1 }
+                }
                 let expected = oracle.match(method, path, port)
                 #expect(match == expected, "\(method) \(path) on \(port), seed \(seed)")
                 let rule = host.matchPreflight(
@@ -130,7 +159,7 @@ import Testing
             }
         }
         // A generator that only misses would agree with anything.
-        for outcome in ["matched", "unknownRoute", "methodNotAllowed", "portNotAllowed", "preflight"] {
+        for outcome in ["matched", "unknownRoute", "methodNotAllowed", "portNotAllowed", "preflight", "proof"] {
             #expect(outcomes[outcome, default: 0] > 25, "\(outcome) of \(outcomes)")
         }
         #expect(outcomes["matched", default: 0] > 1_000)

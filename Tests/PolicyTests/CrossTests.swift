@@ -210,7 +210,7 @@ import Testing
                 base_path: ‹v1
                 routes:
                   - { match: ‹get /orders, scopes: ‹orders:reed }
-                  - { match: POST /orders/‹../x, scopes: orders:write, ‹proof: dpop }
+                  - { match: POST /orders/‹../x, scopes: orders:write, ‹step_up: mfa }
                   - { match: GET /a, public: ‹yes }
                   - { match: GET /b, public: true }
                   - { match: ‹GET /b, public: true }

@@ -114,7 +114,7 @@ import Testing
         let row = """
             "ports":[443],"method":"GET","path":"/caf%C3%A9/a%20b/{x}/**","ground":"scopes",\
             "all":[{"scope":"read","accepted":["read"]}],"any":[{"scope":"write","accepted":["write"]}],"where":[],\
-            "mode":"enforce","label":"GET /a%20b/{x}/**"}
+            "proof":"none","acr":[],"mode":"enforce","label":"GET /a%20b/{x}/**"}
             """
         #expect(
             table.json

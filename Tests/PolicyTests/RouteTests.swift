@@ -146,8 +146,8 @@ import Testing
             Expected(.badMethod, "OPTIONS")
         ).alsoUnreachable(),
         Case(
-            "proof", route("{ match: GET /a, scopes: read, ‹proof: dpop }"), Expected(.notEnforced, "`proof`")
-        ),
+            "step-up by another name", route("{ match: GET /a, scopes: read, ‹step_up: mfa }"),
+            Expected(.notEnforced, "`step_up`")),
         Case(
             "a key of a service", route("{ match: GET /a, scopes: read, ‹hosts: [a] }"),
             Expected(.unknownKey, mend: "belongs in a service")),

@@ -138,10 +138,9 @@ let sampleText = """
                 with: "any: [orders:admin, support:admin] }, proof: dpop, max_age: 5m }") + clients
         let policy = load(text)
         #expect(policy.model == nil)
-        #expect(policy.diagnostics.map(\.code) == [DiagnosticCode](repeating: .notEnforced, count: 5))
+        #expect(policy.diagnostics.map(\.code) == [DiagnosticCode](repeating: .notEnforced, count: 3))
         #expect(
             policy.diagnostics.map(\.message) == [
-                "`proof` is not enforced by this build", "`max_age` is not enforced by this build",
                 "the client `web-frontend` has no `certificate`; this build knows clients by certificate only",
                 "`on_excess` is not enforced by this build", "`roles` is not enforced by this build",
             ])

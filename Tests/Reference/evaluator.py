@@ -29,7 +29,7 @@ STATUS = {
     "token_too_large": 401, "token_malformed": 401, "token_encrypted": 401, "header_malformed": 401,
     "token_type_mismatch": 401, "algorithm_not_allowed": 401, "critical_header": 401, "claims_malformed": 401,
     "unknown_issuer": 401, "issuer_not_allowed": 401, "unknown_key": 401, "signature_invalid": 401,
-    "missing_claim": 401, "expired": 401, "not_yet_valid": 401, "audience_mismatch": 401, "proof_required": 401,
+    "missing_claim": 401, "expired": 401, "not_yet_valid": 401, "audience_mismatch": 401, "proof_required": 401, "token_not_bound": 401,
     "insufficient_scope": 403, "binding_mismatch": 403,
 }
 
@@ -435,11 +435,15 @@ class Evaluator:
             return "public"
         if route.preflight:
             return "preflight"
-        token = found["token"] = self._token(self._credential(line, route.service), now)
+        text, is_dpop = self._credential(line, route.service)
+        token = found["token"] = self._token(text, now)
         if token["iss"] not in route.service.issuers:
             raise Denied("issuer_not_allowed")
         if route.service.audience is not None and route.service.audience not in token["aud"]:
             raise Denied("audience_mismatch")
+        # Tokens that are bound do not get here: this evaluator checks no proofs, and none are generated.
+        if is_dpop:
+            raise Denied("token_not_bound")
         granted = found["granted"] = self._granted(token)
         if not granted.issuperset(route.all) or (route.any and granted.isdisjoint(route.any)):
             raise Denied("insufficient_scope")
@@ -522,7 +526,7 @@ class Evaluator:
     # --- tokens
 
     def _credential(self, line, service):
-        """The one access token; Denied when there is none, or more than one way of sending it."""
+        """The one access token and whether it was sent as DPoP; Denied without one, or with several ways of sending."""
         headers = line.get("authorization") or []
         if len(headers) > 1:
             raise Denied("multiple_credentials")
@@ -540,14 +544,17 @@ class Evaluator:
         if candidates:
             if not re.fullmatch("[A-Za-z0-9._~+/-]+=*", candidates[0]):
                 raise Denied("malformed_authorization")
-            return candidates[0]
+            return candidates[0], False
         if not has_header:
             raise Denied("no_token")
-        bearer = re.fullmatch(r"Bearer ([A-Za-z0-9._~+/-]+=*)", headers[0], re.I | re.A)
-        if bearer:
-            return bearer[1]
+        known = re.fullmatch(r"(Bearer|DPoP) ([A-Za-z0-9._~+/-]+=*)", headers[0], re.I | re.A)
+        if known:
+            is_dpop = known[1].lower() == "dpop"
+            if is_dpop and len(line.get("dpop") or []) > 1:
+                raise Denied("multiple_credentials")
+            return known[2], is_dpop
         scheme = re.fullmatch(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)( .*)?", headers[0], re.S | re.A)
-        if scheme and scheme[1].lower() != "bearer":
+        if scheme and scheme[1].lower() not in ("bearer", "dpop"):
             raise Denied("unsupported_scheme")
         raise Denied("malformed_authorization")
 
@@ -656,6 +663,7 @@ class Evaluator:
         if not set(audience) & set(issuer.audiences):
             raise Denied("audience_mismatch")
         if "cnf" in claims:
+            # No generated token is bound to anything well-formed.
             raise Denied("proof_required")
         return {"iss": claims["iss"], "sub": claims.get("sub", ""), "client": claims.get(issuer.client_claim, ""),
                 "aud": audience, "scopes": scope_names(claims.get(issuer.scope_claim)), "claims": claims}

@@ -471,7 +471,8 @@ def _normalized(case, pick, line, service):
 def _credential(case, pick, line, service):
     token = pick.choice(case.good)[0]
     line["authorization"] = pick.choice([
-        [], [], [""], ["Basic eDp5"], ["Negotiate"], ["DPoP " + token], ["Bearer"], ["Bearer "], ["Bearer  " + token],
+        [], [], [""], ["Basic eDp5"], ["Negotiate"], *[["DPoP " + token]] * 5, ["dpop " + token],
+        ["DPoP"], ["DPoP  " + token], ["Bearer"], ["Bearer "], ["Bearer  " + token],
         ["Bearer\t" + token], ["Bearer " + token + " "], ["Bearer " + token + ", Bearer " + token], [token],
         ["Bearer " + token, "Bearer " + token], ["Bearer " + token, ""], ["Bearer =="], [" Bearer " + token],
         ["Bearer " + token + "\n"], ["Bearér " + token], ["Basic\t" + token]])

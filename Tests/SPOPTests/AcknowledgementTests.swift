@@ -38,7 +38,7 @@ import Testing
                 + set([
                     ("decision", "allow"), ("reason", "r"), ("route", "orders GET /v1/orders/{order}"),
                     ("policy", "3.9c1a"), ("audit_id", "0123456789abcdef-1"), ("subject", "user-7"), ("client", ""),
-                    ("issuer", ""), ("granted", "orders:read"), ("challenge", ""),
+                    ("issuer", ""), ("granted", "orders:read"), ("challenge", ""), ("dpop_nonce", ""),
                 ]) + [set("allow", .bool(true))])
         let frame = try #require(frames(bytes)?.first)
         #expect(frame.stream == 300 && frame.id == 70_000)
@@ -75,8 +75,26 @@ import Testing
                 + set([
                     ("decision", "deny"), ("reason", "r"), ("route", "orders GET /v1/orders/{order}"),
                     ("policy", "3.9c1a"), ("audit_id", "0123456789abcdef-1"), ("subject", ""), ("client", ""),
-                    ("issuer", ""), ("granted", ""), ("challenge", "Bearer realm=\"orders\""),
+                    ("issuer", ""), ("granted", ""), ("challenge", "Bearer realm=\"orders\""), ("dpop_nonce", ""),
                 ]))
+    }
+
+    /// RFC 9449 §8.2: with an allow as with a denial.
+    @Test(arguments: [(UInt16(200), Reason.granted), (401, .nonceRequired), (403, .insufficientScope)])
+    func nonce(status: UInt16, reason: Reason) {
+        var answer = Answer()
+        fill(&answer, status: status, nonce: "n-1", reason: reason)
+        let list = read(ack(answer))
+        #expect(list.filter { $0.name == "dpop_nonce" } == [set("dpop_nonce", .string("n-1"))])
+        #expect((list.last == set("allow", .bool(true))) == (status == 200))
+    }
+
+    /// What does not fit its frame leaves no nonce behind.
+    @Test func noNonceInAShorterDenial() {
+        var answer = Answer()
+        fill(&answer, status: 401, nonce: "n-1", reason: .nonceRequired)
+        answer.write(.route, [UInt8](repeating: 0x61, count: 300).span)
+        #expect(read(ack(answer, frameSize: 256)) == unavailable())
     }
 
     /// What says 400 to HAProxy's rules may not say `allow` beside it.
@@ -96,6 +114,7 @@ import Testing
 
     static let names = [
         "decision", "reason", "route", "policy", "audit_id", "subject", "client", "issuer", "granted", "challenge",
+        "dpop_nonce",
     ]
 
     /// Status 503, and every variable set, so that none is left of an answer before it.

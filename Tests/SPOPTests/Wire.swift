@@ -196,7 +196,9 @@ private func step(
 }
 
 /// An answer as the decider makes them. On a denial no identity is said.
-func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", reason: Reason = .expired) {
+func fill(
+    _ answer: inout Answer, status: UInt16, challenge: String = "", nonce: String = "", reason: Reason = .expired
+) {
     answer.reset()
     answer.status = status
     answer.reason = status == 200 ? .granted : reason
@@ -204,6 +206,7 @@ func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", reason
         (.decision, status == 200 ? "allow" : "deny"), (.reason, "r"), (.route, "orders GET /v1/orders/{order}"),
         (.policy, "3.9c1a"), (.auditID, "0123456789abcdef-1"), (.subject, status == 200 ? "user-7" : ""),
         (.client, ""), (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
+        (.proofNonce, nonce),
     ]
     for (field, text) in texts { answer.write(field, Array(text.utf8).span) }
 }

@@ -12,11 +12,12 @@ struct StatusReport: Sendable {
     let startedAt: Int64
     let clock: AnchoredClock
 
-    func json(_ workers: [WorkerFigures]) -> [UInt8] {
+    func json(_ workers: [WorkerFigures], isDraining: Bool) -> [UInt8] {
         var object = JSONObjectWriter()
         object.add("pid", number: Int64(ProcessResources.processID))
         object.add("started_at", string: Timestamp(unixSeconds: startedAt).text)
         object.add("uptime_seconds", number: clock.nowSeconds() - startedAt)
+        object.add("draining", boolean: isDraining)
         object.add("policy", json: policy())
         object.add("issuers", json: list(policies.issuerStatus.map { issuer($0) }))
         object.add("listeners", json: list(listeners.map { listener($0.address, $0.wire) }))
@@ -80,10 +81,11 @@ struct StatusReport: Sendable {
     }
 
     /// The same for people.
-    func text(_ workers: [WorkerFigures]) -> [UInt8] {
+    func text(_ workers: [WorkerFigures], isDraining: Bool) -> [UInt8] {
         var sum = WorkerFigures()
         for figures in workers { sum += figures }
         var lines = ["scopecheck, process \(ProcessResources.processID), up \(clock.nowSeconds() - startedAt) s"]
+        if isDraining { lines.append("draining   health checks fail, and it will end soon") }
         if let activation = policies.activation {
             lines.append(
                 "policy     \(activation.number).\(activation.version.description.prefix(16)), active since "
@@ -111,6 +113,9 @@ struct StatusReport: Sendable {
         lines.append(
             "tokens     \(sum.cachedTokens) cached, \(sum.counts.tokenCacheHits) hits, \(sum.counts.verifications) verified"
         )
+        if sum.peersRefused > 0 {
+            lines.append("refused    \(sum.peersRefused) connections of users who are not in `peers`")
+        }
         lines.append("now        \(sum.connections) connections, \(workers.count) workers")
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }

@@ -99,6 +99,7 @@ public struct ConfigurationFile {
     private mutating func readLimits(_ node: Node?, _ settings: inout DaemonSettings) {
         let limits = section(node, "limits", limitKeys)
         if let value = number(limits["connections"], 1...1_000_000) { settings.connectionsMax = value }
+        if let value = number(limits["proofs"], 256...(1 << 26)) { settings.proofsMax = value }
         if let value = number(limits["request_head_bytes"], 1_024...(1 << 20)) { settings.requestHeadBytesMax = value }
         if let value = number(limits["params_bytes"], 1_024...(1 << 20)) { settings.paramsBytesMax = value }
         if let value = milliseconds(limits["receive_timeout"]) { settings.receiveMilliseconds = value }
@@ -132,6 +133,10 @@ public struct ConfigurationFile {
         var known = ["address", "mode", "owner", "group", "peers"]
         if kind == .fastCGI || kind == .http { known += ["profile"] }
         if kind == .fastCGI { known += ["engine"] }
+        guard case .mapping = node else {
+            add(node, "a listener must be a mapping", "write `{ address: \"unix:PATH\" }`")
+            return nil
+        }
         let keys = section(node, "a listener", known)
         guard let addressNode = keys["address"], let text = string(addressNode) else {
             if keys["address"] == nil { add(node, "the listener has no `address`", "write unix:PATH or HOST:PORT") }
@@ -141,7 +146,8 @@ public struct ConfigurationFile {
         do throws(AddressError) {
             address = try ListenAddress(parsing: text)
         } catch {
-            add(addressNode, "\(error)", "write unix:PATH or HOST:PORT")
+            let parts = "\(error)".split(separator: "; ", maxSplits: 1).map(String.init)
+            add(addressNode, parts[0], parts.count > 1 ? parts[1] : "write unix:PATH or HOST:PORT")
             return nil
         }
         var result = ListenerSettings(kind: kind, address: address)
@@ -380,5 +386,5 @@ private let topKeys = [
 ]
 private let limitKeys = [
     "connections", "request_head_bytes", "params_bytes", "receive_timeout", "send_timeout", "idle_timeout",
-    "park_timeout", "drain_timeout", "drain_delay",
+    "park_timeout", "drain_timeout", "drain_delay", "proofs",
 ]

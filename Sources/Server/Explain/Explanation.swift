@@ -179,7 +179,7 @@ public struct Explanation {
             lines.append("  route: \(string(route)) of service \(string(service))")
         }
         if details.ground == .scopes {
-            lines.append("  required, all of: \(list(details.requiredAll))")
+            if !details.requiredAll.isEmpty { lines.append("  required, all of: \(list(details.requiredAll))") }
             if !details.requiredAny.isEmpty { lines.append("  required, one of: \(list(details.requiredAny))") }
         }
         if let token = decider.verifiedToken {

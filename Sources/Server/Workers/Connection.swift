@@ -41,7 +41,7 @@ final class Connection {
     var closesAfterSending = false
 
     var received: ReceiveBuffer
-    var output = ByteWriter(capacity: Connection.outputBytes)
+    var output: ByteWriter
     var fastCGI = FastCGIConnection()
     var http = HTTPConnection(profile: .scopecheck)
     var spop = SPOPConnection()
@@ -52,13 +52,23 @@ final class Connection {
     /// that connection need not.
     var asker: Asker?
     /// Questions of this connection that wait so.
-    var heldCount = 0
+    var waitingQuestions = 0
     /// Whether the pending request has waited for keys already; it may once.
     var hasWaited = false
+    /// Whether it counts among the worker's `parkedQuestions`.
+    var hasParked = false
 
     init(slot: Int, receiveBytes: Int) {
         self.slot = slot
-        self.received = ReceiveBuffer(capacity: receiveBytes)
+        received = ReceiveBuffer(capacity: receiveBytes)
+        output = ByteWriter(capacity: Connection.outputBytes)
+    }
+
+    /// A place for a question that waits; it writes nothing.
+    init(slot: Int, heldBytes: Int) {
+        self.slot = slot
+        received = ReceiveBuffer(capacity: heldBytes)
+        output = ByteWriter(capacity: 1)
     }
 }
 
@@ -66,6 +76,43 @@ final class Connection {
 struct Asker {
     var slot: Int
     var generation: UInt32
+    /// Of the client that the question is about, among `HeldShares`.
+    var share: Int
+}
+
+/// How many questions wait, by client address in buckets, so that one client cannot take every place.
+struct HeldShares: ~Copyable {
+    private static let bucketMask = 255
+    /// What a bucket may have when half of all places are taken.
+    private static let fairCount: UInt16 = 8
+
+    private var counts = [UInt16](repeating: 0, count: HeldShares.bucketMask + 1)
+    private var total = 0
+    /// Unknown to clients, so that nobody can choose an address that shares a bucket with another.
+    private let seed = UInt64.random(in: .min ... .max)
+
+    func bucket(of address: Span<UInt8>) -> Int {
+        var hash = seed
+        for index in address.indices {
+            hash = (hash ^ UInt64(address[index])) &* 0x0000_0100_0000_01B3
+            hash ^= hash >> 29
+        }
+        return Int(truncatingIfNeeded: hash >> 32) & HeldShares.bucketMask
+    }
+
+    /// - Returns: false when there is no place, or the bucket has its share of places that are getting few.
+    mutating func take(_ bucket: Int, of placesMax: Int) -> Bool {
+        guard total < placesMax, total < placesMax / 2 || counts[bucket] < HeldShares.fairCount else { return false }
+        counts[bucket] += 1
+        total += 1
+        return true
+    }
+
+    mutating func giveBack(_ bucket: Int) {
+        guard counts[bucket] > 0 else { return }
+        counts[bucket] -= 1
+        total -= 1
+    }
 }
 
 /// Slots in order of arrival, in a ring whose size never changes.

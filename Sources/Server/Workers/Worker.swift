@@ -23,9 +23,14 @@ final class Worker {
     var poll: Epoll
     var connections: [Connection] = []
     var freeSlots: [Int] = []
+    /// Connections, and questions that wait apart from theirs.
     var activeCount = 0
-    /// Of these, places that hold a question and no socket.
-    var heldCount = 0
+    /// Of `connections`, those with a socket.
+    private var placeCount = 0
+    private var freeHeldSlots: [Int] = []
+    var heldShares = HeldShares()
+    /// Held questions that wait for keys, or have waited.
+    var parkedQuestions = 0
     var owing: SlotQueue
     var parked: SlotQueue
     var clock: WorkerClock
@@ -43,9 +48,9 @@ final class Worker {
         keys = seed.keys
         clock = WorkerClock(wall: seed.wallClock)
         poll = try Epoll()
-        owing = SlotQueue(capacity: seed.limits.connectionsMax)
-        parked = SlotQueue(capacity: seed.limits.connectionsMax)
-        connections.reserveCapacity(seed.limits.connectionsMax)
+        owing = SlotQueue(capacity: seed.limits.connectionsMax + seed.limits.heldMax)
+        parked = SlotQueue(capacity: seed.limits.connectionsMax + seed.limits.heldMax)
+        connections.reserveCapacity(seed.limits.connectionsMax + seed.limits.heldMax)
         freeSlots.reserveCapacity(seed.limits.connectionsMax)
         try poll.add(control.wake.raw, token: EventToken.wake.packed, for: .readable)
         for (index, listener) in listeners.enumerated() {
@@ -82,7 +87,9 @@ final class Worker {
         if clock.isTickDue(every: Int64(tickMilliseconds)) {
             endOverdue()
             // After descriptors ran out there may be no connection of ours whose end would say so.
-            if !areListenersWatched, !isDraining, activeCount < limits.connectionsMax { watchListeners(true) }
+            if !areListenersWatched, !isDraining, !freeSlots.isEmpty || placeCount < limits.connectionsMax {
+                watchListeners(true)
+            }
         }
         control.report(decider: decider, connections: activeCount)
     }
@@ -168,12 +175,21 @@ final class Worker {
         receive(connection)
     }
 
-    func takeFree() -> Connection? {
+    private func takeFree() -> Connection? {
         if let slot = freeSlots.popLast() { return connections[slot] }
-        guard connections.count < limits.connectionsMax else { return nil }
+        guard placeCount < limits.connectionsMax else { return nil }
         let connection = Connection(slot: connections.count, receiveBytes: limits.receiveBytes)
         connections.append(connection)
+        placeCount += 1
         return connection
+    }
+
+    /// A place for a question that is to wait. How many there may be is the caller's to bound.
+    func takeFreeHeld() -> Connection {
+        if let slot = freeHeldSlots.popLast() { return connections[slot] }
+        let place = Connection(slot: connections.count, heldBytes: limits.heldBytesMax)
+        connections.append(place)
+        return place
     }
 
     private func putBack(_ connection: Connection) {
@@ -193,11 +209,19 @@ final class Worker {
         connection.pendingFastCGI = nil
         connection.pendingHTTP = nil
         connection.pendingSPOP = nil
+        let hasWaitedForKey = connection.hasParked
         connection.hasWaited = false
-        connection.heldCount = 0
-        if connection.asker != nil { heldCount -= 1 }
-        connection.asker = nil
+        connection.hasParked = false
+        connection.waitingQuestions = 0
         activeCount -= 1
+        if let asker = connection.asker {
+            connection.asker = nil
+            heldShares.giveBack(asker.share)
+            if hasWaitedForKey { parkedQuestions -= 1 }
+            if isThere(asker) { connections[asker.slot].waitingQuestions -= 1 }
+            freeHeldSlots.append(connection.slot)
+            return
+        }
         freeSlots.append(connection.slot)
         if !areListenersWatched, !isDraining { watchListeners(true) }
     }

@@ -63,9 +63,11 @@ struct ConnectionLimits: Sendable {
     var spop = SPOPLimits()
 
     var receiveBytes: Int { max(fastCGI.bufferBytes, http.bufferBytes, spop.bufferBytes) }
-    /// Questions of SPOP connections that wait beside others of the same connection; the rest of the places are
-    /// for connections.
-    var heldMax: Int { max(1, connectionsMax / 2) }
+    /// Questions of SPOP connections that may wait for a verification or a key, each in a place of its own. Verified
+    /// one after the other they take a fraction of the second that HAProxy waits.
+    var heldMax = 1_024
+    /// Longest question that may wait; a frame of the shipped configuration fits.
+    var heldBytesMax = 32_768
 }
 
 /// Asks for keys that a request needs.
@@ -86,13 +88,15 @@ final class WorkerSeed: Sendable {
     let denialPipe: LinePipe
     let denialLinesPerSecond: Int
     let keys: any KeyWaiting
+    let proofs: ProofRecords
     let wallClock: AnchoredClock
     let log: EventLog
 
     init(
         number: Int, listeners: [Listener], limits: ConnectionLimits, control: WorkerControl,
         board: SnapshotBoard, store: PolicyStore, tokenCacheEntriesMax: Int, denialPipe: LinePipe,
-        denialLinesPerSecond: Int, keys: any KeyWaiting, wallClock: AnchoredClock, log: EventLog
+        denialLinesPerSecond: Int, keys: any KeyWaiting, proofs: ProofRecords, wallClock: AnchoredClock,
+        log: EventLog
     ) {
         self.number = number
         self.listeners = listeners
@@ -104,6 +108,7 @@ final class WorkerSeed: Sendable {
         self.denialPipe = denialPipe
         self.denialLinesPerSecond = denialLinesPerSecond
         self.keys = keys
+        self.proofs = proofs
         self.wallClock = wallClock
         self.log = log
     }
@@ -111,7 +116,7 @@ final class WorkerSeed: Sendable {
     func makeDecider() throws(PolicyStoreError) -> Decider {
         Decider(
             board: board, reader: try store.makeReader(), tokenCacheEntriesMax: tokenCacheEntriesMax,
-            auditPrefix: makeAuditPrefix())
+            auditPrefix: makeAuditPrefix(), proofs: proofs)
     }
 
     func startThread() throws(SystemError) -> SystemThread {

@@ -123,10 +123,14 @@ extension Worker {
         case .verificationOwed:
             connection.state = .owingVerification
             if owing.append(connection) { return }
-            close(connection)
+            refuseWaiting(connection)
             return
         case .keyOwed(let issuerIndex):
-            if keys.wantKeys(issuerIndex: issuerIndex), park(connection, again: wasParked) { return }
+            if wasParked || mayPark(connection), keys.wantKeys(issuerIndex: issuerIndex),
+                park(connection, again: wasParked)
+            {
+                return
+            }
             connection.hasWaited = true
             return serve(connection, mayWait: false, mayVerify: mayVerify)
         }
@@ -150,6 +154,10 @@ extension Worker {
                 }
             }
             guard parked.append(connection) else { return false }
+        }
+        if connection.asker != nil, !connection.hasParked {
+            connection.hasParked = true
+            parkedQuestions += 1
         }
         connection.hasWaited = true
         connection.state = .parked
@@ -299,7 +307,7 @@ extension Worker {
             case .spop: connection.spop.isIdle(connection.received)
             }
         if isIdle {
-            if isDraining, connection.heldCount == 0 {
+            if isDraining, connection.waitingQuestions == 0 {
                 endIdle(connection)
                 return false
             }

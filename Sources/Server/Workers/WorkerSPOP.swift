@@ -14,7 +14,10 @@ extension Worker {
         switch step {
         case .needBytes: return true
         case .close: connection.closesAfterSending = true
-        case .request(let request): serve(request, on: connection)
+        case .request(let request):
+            // A whole frame has come: the deadline from here on is that of the next one.
+            connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
+            serve(request, on: connection)
         }
         return false
     }
@@ -80,22 +83,40 @@ extension Worker {
 
     /// Sets a question aside, to be served when its turn comes.
     private func hold(_ request: SPOPRequest, _ facts: RequestFacts, of connection: Connection) {
-        guard heldCount < limits.heldMax, let place = takeFree() else {
+        let share = connection.received.withBytes {
+            heldShares.bucket(of: $0.bytes(at: request.payload).bytes(at: facts.clientAddress))
+        }
+        guard heldShares.take(share, of: limits.heldMax) else {
             refuse(request, facts, on: connection)
             return
         }
+        let place = takeFreeHeld()
         place.state = .owingVerification
-        place.asker = Asker(slot: connection.slot, generation: connection.generation)
+        place.asker = Asker(slot: connection.slot, generation: connection.generation, share: share)
         place.pendingSPOP = request
         activeCount += 1
-        heldCount += 1
+        connection.waitingQuestions += 1
         let isKept = connection.received.withBytes { place.received.append($0.bytes(at: request.payload)) }
         guard isKept, owing.append(place) else {
             close(place)
             refuse(request, facts, on: connection)
             return
         }
-        connection.heldCount += 1
+    }
+
+    /// Unknown keys must not take the places of questions that only owe a verification: a key's fetch takes far longer.
+    func mayPark(_ connection: Connection) -> Bool {
+        connection.asker == nil || parkedQuestions < limits.heldMax / 4
+    }
+
+    /// DENY: a request that should wait once more and finds no room.
+    func refuseWaiting(_ connection: Connection) {
+        guard let asker = connection.asker else {
+            close(connection)
+            return
+        }
+        decider.refuse(.overloaded)
+        answerHeld(connection, of: asker)
     }
 
     /// DENY: no room to wait in.
@@ -117,7 +138,6 @@ extension Worker {
         }
         let connection = connections[asker.slot]
         close(place)
-        connection.heldCount -= 1
         if connection.output.capacity - connection.output.count < Connection.answerBytesMax {
             // Its peer has not taken the answers before this one.
             close(connection)
@@ -125,13 +145,13 @@ extension Worker {
         }
         acknowledge(request, on: connection)
         guard send(connection) else { return }
-        if isDraining, connection.state == .idle, connection.heldCount == 0 { endIdle(connection) }
+        if isDraining, connection.state == .idle, connection.waitingQuestions == 0 { endIdle(connection) }
     }
 
     /// Closes a connection that owes nothing; HAProxy is told, since it would take a bare close for an error.
     func endIdle(_ connection: Connection) {
         if listeners[connection.listener].wire == .spop {
-            guard connection.heldCount == 0 else { return }
+            guard connection.waitingQuestions == 0 else { return }
             _ = connection.spop.disconnect(isDraining ? .normal : .timeout, &connection.output)
             connection.closesAfterSending = true
             send(connection)

@@ -13,7 +13,7 @@ struct Decide: ParsableCommand {
             Or, for a connection to a port without HTTP: id, connect (the port), certificate (PEM text), at; the chain \
             of the certificate is taken as good. \
             Out: id, verdict, status, reason, service, route, policy, issuer, subject, client, granted[], required, \
-            challenge. A line that is no such object is answered with an `error` and makes the exit code 1. \
+            challenge, and dpop_nonce where the client is given one. A line that is no such object is answered with an `error` and makes the exit code 1. \
             Keys come from the policy's jwks_file; an issuer that is reached over the network has none here.
             """)
 

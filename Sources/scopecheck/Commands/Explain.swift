@@ -11,7 +11,8 @@ struct Explain: ParsableCommand {
         abstract: "Decides one request or connection and shows how the verdict came about.",
         discussion: """
             A request: --method, --target and --host; with --policy on a policy file, with --address on what the \
-            running daemon serves. A connection to a port without HTTP: --connect, with --policy only; the chain of its \
+            running daemon serves. A token that is bound to its client: beside --token-file, --proof-file with the DPoP \
+            proof or --certificate. A connection to a port without HTTP: --connect, with --policy only; the chain of its \
             certificate is taken as good. Exit 0 for allow, 1 for deny, 2 when it cannot be answered.
             """)
 
@@ -39,6 +40,9 @@ struct Explain: ParsableCommand {
     @Option(help: "File with the access token; - for standard input.")
     var tokenFile: String?
 
+    @Option(help: "File with the DPoP proof; the token is then sent as DPoP. - for standard input.")
+    var proofFile: String?
+
     @Option(help: "Origin header, for a preflight.")
     var origin: String?
 
@@ -48,7 +52,7 @@ struct Explain: ParsableCommand {
     @Option(help: "Instead of a request: the port that a connection without HTTP came in on.")
     var connect: UInt16?
 
-    @Option(help: "File with the client's certificate of that connection, PEM or DER; - for standard input.")
+    @Option(help: "File with the client's certificate, PEM or DER; - for standard input.")
     var certificate: String?
 
     @Option(help: "Time of the decision: Unix seconds or RFC 3339.")
@@ -62,12 +66,18 @@ struct Explain: ParsableCommand {
             throw ValidationError("give either --policy FILE or --address ADMIN")
         }
         let isRequestGiven =
-            [method, target, host, scheme, tokenFile, origin, requestMethod].contains { $0 != nil } || port != nil
+            [method, target, host, scheme, tokenFile, proofFile, origin, requestMethod].contains { $0 != nil }
+            || port != nil
+        guard [tokenFile, proofFile, certificate].count(where: { $0 == "-" }) <= 1 else {
+            throw ValidationError("only one of --token-file, --proof-file and --certificate can be standard input")
+        }
         guard connect != nil else {
             guard method != nil, target != nil, host != nil else {
                 throw ValidationError("give --method, --target and --host of a request, or --connect PORT")
             }
-            guard certificate == nil else { throw ValidationError("--certificate goes with --connect PORT") }
+            guard proofFile == nil || tokenFile != nil else {
+                throw ValidationError("--proof-file goes with --token-file: a proof is for one token")
+            }
             return
         }
         guard !isRequestGiven else {
@@ -78,16 +88,36 @@ struct Explain: ParsableCommand {
 
     func run() throws {
         if let connect, let policy { return try explain(connection: connect, policy) }
-        var token: String?
-        if let tokenFile {
-            let bytes = trimmingLineEnd(try readInput(tokenFile, bytesMax: 1 << 20))
-            token = String(decoding: bytes, as: UTF8.self)
-        }
+        let facts = facts + (try credentials())
         if let address {
-            try askDaemon(address.address, token)
+            try askDaemon(address.address, facts)
         } else if let policy {
-            try explain(policy, token)
+            try explain(policy, facts)
         }
+    }
+
+    /// What the client shows, and the certificate as a proxy says it.
+    private func credentials() throws -> [(name: String, value: String)] {
+        var result: [(name: String, value: String)] = []
+        if let tokenFile {
+            result.append(("Authorization", "\(proofFile == nil ? "Bearer" : "DPoP") \(try line(tokenFile))"))
+        }
+        if let proofFile { result.append(("DPoP", try line(proofFile))) }
+        if certificate != nil { result.append(("SC-Client-Certificate", escapedPEM(try certificateInput()))) }
+        return result
+    }
+
+    private func line(_ file: String) throws -> String {
+        String(decoding: trimmingLineEnd(try readInput(file, bytesMax: 1 << 20)), as: UTF8.self)
+    }
+
+    /// The DER of the file that `--certificate` names; empty without one.
+    private func certificateInput() throws -> [UInt8] {
+        guard let certificate else { return [] }
+        guard let der = certificateDER(try readInput(certificate, bytesMax: 1 << 20)) else {
+            throw fail("`\(certificate)` holds no certificate; give PEM with `BEGIN CERTIFICATE`, or DER")
+        }
+        return der
     }
 
     private var facts: [(name: String, value: String)] {
@@ -101,7 +131,7 @@ struct Explain: ParsableCommand {
         return facts
     }
 
-    private func explain(_ file: String, _ token: String?) throws {
+    private func explain(_ file: String, _ facts: [(name: String, value: String)]) throws {
         let loaded = try LoadedPolicy(file: file)
         let model = try loaded.checkedModel(json: json)
         let now = at?.unixSeconds ?? nowSeconds()
@@ -111,7 +141,7 @@ struct Explain: ParsableCommand {
             try trial.setKeys(try fileKeys(of: model, policyFile: file, now: now))
             var bytes: [UInt8] = []
             var places = RequestFacts()
-            for (name, value) in facts + (token.map { [("Authorization", "Bearer \($0)")] } ?? []) {
+            for (name, value) in facts {
                 let nameRange = ByteRange(start: bytes.count, count: name.utf8.count)
                 bytes.append(contentsOf: name.utf8)
                 let valueRange = ByteRange(start: bytes.count, count: value.utf8.count)
@@ -131,13 +161,7 @@ struct Explain: ParsableCommand {
     }
 
     private func explain(connection port: UInt16, _ file: String) throws {
-        var der: [UInt8] = []
-        if let certificate {
-            guard let found = certificateDER(try readInput(certificate, bytesMax: 1 << 20)) else {
-                throw fail("`\(certificate)` holds no certificate; give PEM with `BEGIN CERTIFICATE`, or DER")
-            }
-            der = found
-        }
+        let der = try certificateInput()
         let loaded = try LoadedPolicy(file: file)
         let model = try loaded.checkedModel(json: json)
         let now = at?.unixSeconds ?? nowSeconds()
@@ -157,9 +181,7 @@ struct Explain: ParsableCommand {
         if !report.isAllow { throw Ending.no }
     }
 
-    private func askDaemon(_ address: ListenAddress, _ token: String?) throws {
-        var headers = facts
-        if let token { headers.append(("Authorization", "Bearer \(token)")) }
+    private func askDaemon(_ address: ListenAddress, _ headers: [(name: String, value: String)]) throws {
         let path = "/explain" + (at.map { "?at=\($0.unixSeconds)" } ?? "")
         let body: [UInt8]
         do throws(LocalHTTPError) {

@@ -6,8 +6,9 @@ struct Health: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Asks whether the daemon would answer.",
         discussion: """
-            Works on every listener: it sends a request without facts, which a daemon that has a policy denies. Exit 0 \
-            when it would answer, 1 when it answers that it cannot or not in time.
+            Works on every listener: it sends a request without facts, which a daemon that has a policy denies, over \
+            HTTP, then over FastCGI, then the HELLO of a health check over SPOP, each for a third of the time. Exit 0 when \
+            it would answer, 1 when it answers that it cannot or not in time.
             """)
 
     @Option(help: "Address of a listener: unix:PATH or HOST:PORT.")
@@ -21,7 +22,9 @@ struct Health: ParsableCommand {
 
     func run() throws {
         var status: Int?
-        var problem = "no answer within \(timeout) ms"
+        var problem =
+            "it accepts connections and gave no answer within \(timeout) ms; is it a Scopecheck listener, and may this "
+            + "user ask it (`peers`)?"
         do throws(SystemError) {
             status = try HealthProbe.probe(address.address, deadlineMilliseconds: max(1, timeout))
         } catch {
@@ -38,7 +41,7 @@ struct Health: ParsableCommand {
             }
             printOut(object.text() + [0x0A])
         } else if let status {
-            printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy\n")
+            printOut(isHealthy ? "healthy\n" : "it answers \(status): it has no policy, or is about to stop\n")
         }
         guard status != nil else {
             if !json { _ = writeAll(2, Array("scopecheck: \(problem)\n".utf8).span) }

@@ -120,7 +120,7 @@ struct ConnectionReport {
         lines.append("  policy: \(decider.policyLabel.isEmpty ? "none" : string(decider.policyLabel))")
         lines.append("  port: \(port)" + (details.service.map { " of service \(string($0))" } ?? ", of no service"))
         if details.ground == .scopes {
-            lines.append("  required, all of: \(list(details.requiredAll))")
+            if !details.requiredAll.isEmpty { lines.append("  required, all of: \(list(details.requiredAll))") }
             if !details.requiredAny.isEmpty { lines.append("  required, one of: \(list(details.requiredAny))") }
         }
         if let certificate {

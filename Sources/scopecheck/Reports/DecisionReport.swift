@@ -5,7 +5,7 @@ internal import Tokens
 
 extension ByteWriter {
     /// The members of a decision's JSON object after `id`: verdict, status, reason, service, route, policy, issuer,
-    /// subject, client, granted, required, challenge.
+    /// subject, client, granted, required, challenge, and dpop_nonce where the answer gives one.
     ///
     /// `required` is `{"all":[…],"any":[…]}`, or null where the route requires no scope or none was found.
     /// Identity is given whenever a token was verified or a certificate belongs to a client, also for a denial.
@@ -50,6 +50,11 @@ extension ByteWriter {
         }
         append(",\"challenge\":")
         appendOptional(decider.challenge)
+        let nonce = decider.withAnswer { [UInt8](copying: $0.value(of: .proofNonce)) }
+        if !nonce.isEmpty {
+            append(",\"dpop_nonce\":")
+            append(jsonString: nonce.span)
+        }
         if let observed = details.observedReason {
             append(",\"would_be\":")
             append(jsonLiteral: observed.name)

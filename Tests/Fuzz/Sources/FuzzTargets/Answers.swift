@@ -1,7 +1,7 @@
 @testable internal import Decision
 internal import Octets
 
-/// The answer that a request gets, by a number: every status, with and without challenge, and one that no
+/// The answer that a request gets, by a number: every status, with and without challenge and nonce, and one that no
 /// codec may send.
 func fill(_ answer: inout Answer, number: Int) {
     answer.reset()
@@ -31,6 +31,8 @@ func fill(_ answer: inout Answer, number: Int) {
             answer.write(.granted, long.span)
         }
     }
+    // With an allow as with a denial.
+    if number % 5 == 4 { answer.write(.proofNonce, "eyJ7S_zG.eyJH0-Z.HX4w-7v") }
     if reason.status == 401 || reason == .insufficientScope {
         answer.write(.challenge, "Bearer realm=\"orders\", error=\"invalid_token\"")
     }

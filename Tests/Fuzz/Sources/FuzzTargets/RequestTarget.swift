@@ -119,8 +119,9 @@ private func fuzzCredential(_ input: inout Input, _ source: TokenSourceKind) {
         }
     }
     switch findCredential(facts, bytes.span, source: source, name: name.span) {
-    case .refused(let reason): check(reason.status == 401, "a bad credential is not answered by 401")
-    case .token(let range):
+    case .refused(let reason, _): check(reason.status == 401, "a bad credential is not answered by 401")
+    case .token(let range, let scheme):
+        check(scheme != .none, "a token sent by no scheme")
         let token = [UInt8](copying: bytes.span.bytes(at: range))
         check(!token.isEmpty && token.count == Int(range.count), "a token outside the request")
         check(token.allSatisfy { isTokenCharacter($0) || $0 == 0x2F || $0 == 0x3D }, "a token of other bytes")
