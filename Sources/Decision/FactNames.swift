@@ -42,10 +42,10 @@ extension RequestFacts {
 
     /// Takes one HTTP header field of a request that came by HTTP. Names match in either case.
     ///
-    /// The facts are the `SC-…` fields of profile `scopecheck`; `_` in one of them counts as `-`, so that a
-    /// client's `SC_Method` beside the proxy's `SC-Method` is a repeated fact. HTTP has no names for the
-    /// facts of profile `cgi`: a listener with that profile finds them missing and denies.
-    /// A client's own header in a spelling with `_` for `-` sets `conflict`: a backend could read either.
+    /// The facts are the `SC-…` fields of profile `scopecheck`. HTTP has no names for the facts of profile `cgi`: a
+    /// listener with that profile finds them missing and denies. Any of these names, and of the client's own headers,
+    /// in a spelling with `_` for `-` sets `conflict`: nginx leaves out a fact that is empty, so that a client's
+    /// `SC_Client_Certificate` would stand there alone; and a backend could read either of its own.
     public mutating func take(
         header name: ByteRange, value: ByteRange, in bytes: Span<UInt8>, profile: FactProfile
     ) {
@@ -54,9 +54,9 @@ extension RequestFacts {
         switch candidate.likeness(ofHeader: spelled) {
         case .other: return
         case .exact where !candidate.isProxySet: set(candidate.fact, value)
-        case .hiding where !candidate.isProxySet: conflict = true
-        case .exact, .hiding:
+        case .exact:
             if profile == .scopecheck { set(candidate.fact, value) }
+        case .hiding: conflict = true
         }
     }
 

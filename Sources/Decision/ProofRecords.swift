@@ -33,6 +33,8 @@ public final class ProofRecords: Sendable {
     /// Proofs from before may be unknown here: the start, or the last time that the above grew.
     private let knownSince: Atomic<Int64>
     private let growth = Mutex<Void>(())
+    /// Goes into every nonce: those that were given out before the last growth are good no more.
+    private let nonceGeneration = Atomic<Int64>(0)
 
     /// - Parameters:
     ///   - entriesMax: proofs remembered at the most, 1 to 67,108,864; 48 to 56 bytes each. Rounded up a little when
@@ -86,7 +88,10 @@ public final class ProofRecords: Sendable {
             guard ageSeconds > before else { return }
             ageSecondsMax.store(ageSeconds, ordering: .sequentiallyConsistent)
             // After the store: whoever still remembers a proof for the shorter time has said its time by now.
-            if before > 0 { knownSince.max(time(now), ordering: .sequentiallyConsistent) }
+            guard before > 0 else { return }
+            // A forgotten proof may carry a nonce that is still good.
+            nonceGeneration.add(1, ordering: .sequentiallyConsistent)
+            knownSince.max(time(now), ordering: .sequentiallyConsistent)
         }
     }
 
@@ -101,13 +106,19 @@ public final class ProofRecords: Sendable {
     /// The number of the nonce that is given out now.
     func noncePeriod(now: Int64) -> Int64 { time(now) / ProofRecords.noncePeriodSeconds }
 
-    /// Replaces `nonce` by the nonce of a period: HMAC-SHA256 (RFC 2104) of its number, the first 16 bytes.
-    func writeNonce(ofPeriod period: Int64, to nonce: inout ByteWriter) {
+    /// Grows when all nonces before it stop being good.
+    var currentNonceGeneration: Int64 { nonceGeneration.load(ordering: .sequentiallyConsistent) }
+
+    /// Replaces `nonce` by the nonce of a period: HMAC-SHA256 (RFC 2104) of its number and generation, the first 16
+    /// bytes.
+    func writeNonce(ofPeriod period: Int64, generation: Int64 = 0, to nonce: inout ByteWriter) {
         var hasher = SHA256Hasher()
         var block = InlineArray<64, UInt8>(repeating: 0x36)
         for index in secret.indices { block[index] = secret[index] ^ 0x36 }
         hasher.update(block.span)
-        let number = InlineArray<8, UInt8> { UInt8(truncatingIfNeeded: period >> Int64(56 - 8 * $0)) }
+        let number = InlineArray<16, UInt8> {
+            UInt8(truncatingIfNeeded: ($0 < 8 ? period : generation) >> Int64(56 - 8 * ($0 & 7)))
+        }
         hasher.update(number.span)
         let inner = hasher.finish()
         for index in block.indices { block[index] ^= 0x36 ^ 0x5C }
@@ -142,15 +153,18 @@ struct ProofNonces: ~Copyable {
     var current = ByteWriter(capacity: ProofRecords.nonceBytes)
     var previous = ByteWriter(capacity: ProofRecords.nonceBytes)
     private var period = Int64.min
+    private var generation = Int64.min
 
     init() {}
 
     mutating func follow(_ records: ProofRecords, now: Int64) {
         let period = records.noncePeriod(now: now)
-        guard period != self.period || current.count == 0 else { return }
+        let generation = records.currentNonceGeneration
+        guard period != self.period || generation != self.generation || current.count == 0 else { return }
         self.period = period
-        records.writeNonce(ofPeriod: period, to: &current)
-        records.writeNonce(ofPeriod: period &- 1, to: &previous)
+        self.generation = generation
+        records.writeNonce(ofPeriod: period, generation: generation, to: &current)
+        records.writeNonce(ofPeriod: period &- 1, generation: generation, to: &previous)
     }
 
     func write(to answer: inout Answer) { answer.write(.proofNonce, current.bytes) }

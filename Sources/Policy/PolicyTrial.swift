@@ -46,7 +46,8 @@ public final class PolicyTrial {
     public func makeDecider() throws -> Decider {
         let decider = Decider(
             board: board, reader: try store.makeReader(), tokenCacheEntriesMax: 4_096,
-            auditPrefix: Array("0000000000000000".utf8))
+            auditPrefix: Array("0000000000000000".utf8),
+            proofs: ProofRecords(entriesMax: 262_144, startedAt: .min))
         decider.collectsDetails = true
         return decider
     }

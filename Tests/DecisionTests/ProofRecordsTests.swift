@@ -140,6 +140,28 @@ import Testing
         #expect(records.add(late, now: World.now + 1_321) == .known)
     }
 
+    @Test("longer times for proofs: nonces from before are good no more, since a forgotten proof may carry one")
+    func growthChangesNonces() {
+        let records = ProofRecords(entriesMax: 8, startedAt: .min)
+        func given() -> [String] {
+            var held = ProofNonces()
+            held.follow(records, now: World.now)
+            return [String(lossy: held.current.bytes), String(lossy: held.previous.bytes)]
+        }
+        var held = ProofNonces()
+        held.follow(records, now: World.now)
+        records.allow(ageSeconds: 60, now: World.now)
+        let before = given()
+        #expect(before == [String(lossy: held.current.bytes), String(lossy: held.previous.bytes)])
+        records.allow(ageSeconds: 600, now: World.now)
+        held.follow(records, now: World.now)
+        let after = given()
+        #expect(Set(before + after).count == 4)
+        #expect(after == [String(lossy: held.current.bytes), String(lossy: held.previous.bytes)])
+        records.allow(ageSeconds: 30, now: World.now)
+        #expect(given() == after)
+    }
+
     @Test("nonces: 22 characters of base64url, one for each period, others elsewhere")
     func nonces() {
         let (one, other) = (ProofRecords(entriesMax: 1, startedAt: .min), ProofRecords(entriesMax: 1, startedAt: .min))
