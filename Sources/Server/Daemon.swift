@@ -62,11 +62,17 @@ public final class Daemon {
         try policies.start()
         try openListeners()
         _ = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
+        // Everything that the daemon opens for itself is open before the first connection is accepted: callers could
+        // take all descriptors that there are.
+        var poll = try Epoll(capacity: 8)
+        var watch = try FolderWatch()
         try startWorkers()
+        let libFCGIWorkers = try makeLibFCGIWorkers()
         let admin = try startAdmin()
+        try open(libFCGIWorkers)
         manager.ready(status: "serving \(policies.statusLine)")
         log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
-        try control(signals)
+        try control(signals, &poll, &watch)
         manager.stopping()
         announceDrain(signals)
         let isClean = drain()
@@ -93,10 +99,8 @@ public final class Daemon {
 
     // MARK: control
 
-    private func control(_ signals: borrowing SignalFD) throws {
-        var poll = try Epoll(capacity: 8)
+    private func control(_ signals: borrowing SignalFD, _ poll: inout Epoll, _ watch: inout FolderWatch) throws {
         try poll.add(signals.raw, token: signalToken, for: .readable)
-        var watch = try FolderWatch()
         try poll.add(watch.raw, token: folderToken, for: .readable)
         if let policy = settings.policy { try watch.add(folder: Files.split(policy).folder) }
         while true {
@@ -210,14 +214,28 @@ public final class Daemon {
         for number in 0..<settings.workers where !own.isEmpty {
             threads.append(try makeSeed(number, own).startThread())
         }
+        while !controls.allSatisfy({ $0.isReady || $0.hasFailed }) { sleepMilliseconds(1) }
+    }
+
+    private func makeLibFCGIWorkers() throws -> [LibFCGIWorker] {
+        var workers: [LibFCGIWorker] = []
         for listener in listeners where listener.usesLibFCGI {
             try Signals.makeInterrupting(LibFCGIWorker.interruptSignal)
             for number in 0..<settings.workers * libFCGIThreadsPerWorker {
-                let worker = LibFCGIWorker(try makeSeed(number, []), listener: listener)
-                let thread = try worker.startThread()
-                threads.append(thread)
-                libFCGIThreads.append(thread)
+                workers.append(LibFCGIWorker(try makeSeed(number, []), listener: listener))
             }
+        }
+        return workers
+    }
+
+    /// Lets workers accept, and starts those of the reference library, which do at once.
+    private func open(_ libFCGIWorkers: [LibFCGIWorker]) throws {
+        // Those of our own engine come first; to the library's threads a wake means the end.
+        for control in controls.prefix(threads.count) { control.requestOpen() }
+        for worker in libFCGIWorkers {
+            let thread = try worker.startThread()
+            threads.append(thread)
+            libFCGIThreads.append(thread)
         }
     }
 

@@ -35,8 +35,10 @@ final class Worker {
     var parked: SlotQueue
     var clock: WorkerClock
     var isDraining = false
+    /// Whether it may accept at all: only when everything that the daemon opens for itself is open.
+    private var isOpen = false
     /// Listening sockets are not watched while every place is taken.
-    var areListenersWatched = true
+    var areListenersWatched = false
 
     init(_ seed: WorkerSeed) throws {
         number = seed.number
@@ -53,9 +55,7 @@ final class Worker {
         connections.reserveCapacity(seed.limits.connectionsMax + seed.limits.heldMax)
         freeSlots.reserveCapacity(seed.limits.connectionsMax)
         try poll.add(control.wake.raw, token: EventToken.wake.packed, for: .readable)
-        for (index, listener) in listeners.enumerated() {
-            try poll.add(listener.socket.raw, token: EventToken.listener(index).packed, for: [.readable, .exclusive])
-        }
+        control.ready()
     }
 
     /// Runs until drained: no listener watched, no connection left.
@@ -96,6 +96,10 @@ final class Worker {
 
     private func takeOrders() {
         control.wake.drain()
+        if control.isOpenRequested, !isOpen, !isDraining {
+            isOpen = true
+            watchListeners(true)
+        }
         if control.isDrainRequested, !isDraining { beginDraining() }
         resumeParked()
     }
@@ -107,7 +111,7 @@ final class Worker {
     }
 
     func watchListeners(_ watch: Bool) {
-        guard watch != areListenersWatched else { return }
+        guard watch != areListenersWatched, isOpen else { return }
         areListenersWatched = watch
         for (index, listener) in listeners.enumerated() {
             do throws(SystemError) {

@@ -146,6 +146,8 @@ func makeAuditPrefix() -> [UInt8] {
 final class WorkerControl: Sendable {
     /// Wakes the worker: keys have come, or it is to drain.
     let wake: EventFD
+    private let isReadyFlag = Atomic<Bool>(false)
+    private let openRequested = Atomic<Bool>(false)
     private let drainRequested = Atomic<Bool>(false)
     private let drainAnnounced = Atomic<Bool>(false)
     private let isFinished = Atomic<Bool>(false)
@@ -164,6 +166,17 @@ final class WorkerControl: Sendable {
     init() throws(SystemError) {
         wake = try EventFD()
     }
+
+    /// The worker has all that it opens for itself.
+    func ready() { isReadyFlag.store(true, ordering: .releasing) }
+    var isReady: Bool { isReadyFlag.load(ordering: .acquiring) }
+
+    /// The worker may accept from now on.
+    func requestOpen() {
+        openRequested.store(true, ordering: .releasing)
+        wake.signal()
+    }
+    var isOpenRequested: Bool { openRequested.load(ordering: .acquiring) }
 
     /// From now on health checks fail; everything else goes on.
     func announceDrain() { drainAnnounced.store(true, ordering: .releasing) }
