@@ -19,7 +19,8 @@ struct CatalogueWriter {
             places.append(try here())
             try append(text: String(decoding: claim, as: UTF8.self), "a claim")
         }
-        try writeDirectory(places, count: CatalogueLayout.claimCount, at: CatalogueLayout.claimDirectory)
+        try output.appendDirectory(
+            places, count: CatalogueLayout.claimCount, at: CatalogueLayout.claimDirectory, in: "the catalogue")
         let total = try here()
         output.store(CatalogueLayout.magic, at: 0)
         output.store(TableLayout.version, at: 4)
@@ -49,8 +50,8 @@ struct CatalogueWriter {
                 keyPlace = ""
             }
             output.append(littleEndian16: issuer.leewaySeconds)
-            output.append(littleEndian16: try half(issuer.algorithms.count, "the algorithms of an issuer"))
-            output.append(littleEndian16: try half(issuer.audiences.count, "the audiences of an issuer"))
+            output.append(littleEndian16: try tableNumber(issuer.algorithms.count, "the algorithms of an issuer"))
+            output.append(littleEndian16: try tableNumber(issuer.audiences.count, "the audiences of an issuer"))
             try writeProofs(issuer)
             let texts = [
                 issuer.issuer, issuer.scopeClaim, issuer.clientClaim, keyPlace,
@@ -59,7 +60,8 @@ struct CatalogueWriter {
             for text in texts + issuer.audiences { try append(text: text, "a text of an issuer") }
             for algorithm in issuer.algorithms + issuer.proofs.algorithms { output.append(algorithm.rawValue) }
         }
-        try writeDirectory(places, count: CatalogueLayout.issuerCount, at: CatalogueLayout.issuerDirectory)
+        try output.appendDirectory(
+            places, count: CatalogueLayout.issuerCount, at: CatalogueLayout.issuerDirectory, in: "the catalogue")
     }
 
     private mutating func writeProofs(_ issuer: IssuerModel) throws(PolicyTableError) {
@@ -94,7 +96,8 @@ struct CatalogueWriter {
                 output.append(littleEndian16: implied)
             }
         }
-        try writeDirectory(places, count: CatalogueLayout.scopeCount, at: CatalogueLayout.scopeDirectory)
+        try output.appendDirectory(
+            places, count: CatalogueLayout.scopeCount, at: CatalogueLayout.scopeDirectory, in: "the catalogue")
         output.store(try here(), at: CatalogueLayout.scopesByName)
         let names = model.scopes.map { Array($0.name.utf8) }
         let order = names.indices.sorted { names[$0].lexicographicallyPrecedes(names[$1]) }
@@ -117,8 +120,8 @@ struct CatalogueWriter {
             }
             output.append(kind.rawValue)
             output.append(0)
-            output.append(littleEndian16: try half(service.issuers.count, "the issuers of a service"))
-            output.append(littleEndian16: try half(service.ports.count, "the ports of a service"))
+            output.append(littleEndian16: try tableNumber(service.issuers.count, "the issuers of a service"))
+            output.append(littleEndian16: try tableNumber(service.ports.count, "the ports of a service"))
             output.append(littleEndian16: service.publicPort)
             output.append(littleEndian32: UInt32(clamping: service.routes.count))
             try append(text: service.name, "the name of a service")
@@ -132,35 +135,16 @@ struct CatalogueWriter {
             }
             for port in service.ports { output.append(littleEndian16: port) }
         }
-        try writeDirectory(places, count: CatalogueLayout.serviceCount, at: CatalogueLayout.serviceDirectory)
+        try output.appendDirectory(
+            places, count: CatalogueLayout.serviceCount, at: CatalogueLayout.serviceDirectory, in: "the catalogue")
     }
 
     // MARK: Parts
 
-    private mutating func writeDirectory(
-        _ places: [UInt32], count: Int, at directory: Int
-    ) throws(PolicyTableError) {
-        output.store(UInt32(places.count), at: count)
-        output.store(try here(), at: directory)
-        for place in places { output.append(littleEndian32: place) }
-    }
-
-    private func here() throws(PolicyTableError) -> UInt32 {
-        guard output.count <= TableLayout.tableBytesMax else {
-            throw PolicyTableError.tooLarge(what: "the catalogue", limit: TableLayout.tableBytesMax)
-        }
-        return UInt32(output.count)
-    }
-
-    private func half(_ value: Int, _ what: String) throws(PolicyTableError) -> UInt16 {
-        guard let value = UInt16(exactly: value) else {
-            throw PolicyTableError.tooLarge(what: what, limit: Int(UInt16.max))
-        }
-        return value
-    }
+    private func here() throws(PolicyTableError) -> UInt32 { try tableOffset(output.count, in: "the catalogue") }
 
     private mutating func append(text: String, _ what: String) throws(PolicyTableError) {
-        output.append(littleEndian16: try half(text.utf8.count, what))
+        output.append(littleEndian16: try tableNumber(text.utf8.count, what))
         output.append(contentsOf: text.utf8)
     }
 }

@@ -106,15 +106,6 @@ public final class PolicyStore: Sendable {
         }
     }
 
-    /// Lends the port table of a complete version.
-    /// - Returns: nil when the policy has no service without HTTP.
-    public func withPortTable<R>(
-        _ version: Digest, _ body: (borrowing PortTable) -> R
-    ) throws(PolicyStoreError) -> R? {
-        _ = try currentInfo(version)
-        return try read(tables, TableKey.ports(version)) { body(PortTable($0)) }
-    }
-
     /// A reader for one worker.
     public func makeReader() throws(PolicyStoreError) -> PolicyReader {
         do throws(StoreError) {

@@ -38,15 +38,16 @@ struct PortTableWriter {
             places.append(try here())
             let start = openRecord()
             output.append(littleEndian16: port)
-            output.append(littleEndian16: try half(service.name.utf8.count, "the name of a service"))
-            output.append(littleEndian16: try half(service.all.count, "the scopes of `\(service.name)`"))
-            output.append(littleEndian16: try half(service.any.count, "the scopes of `\(service.name)`"))
+            output.append(littleEndian16: try tableNumber(service.name.utf8.count, "the name of a service"))
+            output.append(littleEndian16: try tableNumber(service.all.count, "the scopes of `\(service.name)`"))
+            output.append(littleEndian16: try tableNumber(service.any.count, "the scopes of `\(service.name)`"))
             output.append(littleEndian64: UInt64(bitPattern: service.observeUntil ?? Int64.min))
             for scope in service.all + service.any { output.append(littleEndian16: scope) }
             output.append(contentsOf: service.name.utf8)
             closeRecord(start)
         }
-        try writeDirectory(places, count: PortLayout.portCount, at: PortLayout.portDirectory)
+        try output.appendDirectory(
+            places, count: PortLayout.portCount, at: PortLayout.portDirectory, in: "the port table")
     }
 
     private mutating func writeClients() throws(PolicyTableError) {
@@ -69,16 +70,17 @@ struct PortTableWriter {
             let start = openRecord()
             output.append(key[0])
             output.append(0)
-            output.append(littleEndian16: try half(key.count - 1, "the certificate's name of `\(client.name)`"))
-            output.append(littleEndian16: try half(client.name.utf8.count, "the name of a client"))
-            output.append(littleEndian16: try half(client.scopes.count, "the scopes of `\(client.name)`"))
+            output.append(littleEndian16: try tableNumber(key.count - 1, "the certificate's name of `\(client.name)`"))
+            output.append(littleEndian16: try tableNumber(client.name.utf8.count, "the name of a client"))
+            output.append(littleEndian16: try tableNumber(client.scopes.count, "the scopes of `\(client.name)`"))
             for scope in client.scopes { output.append(littleEndian16: scope) }
             for scope in inNameOrder(client.scopes) { output.append(littleEndian16: scope) }
             output.append(contentsOf: key.dropFirst())
             output.append(contentsOf: client.name.utf8)
             closeRecord(start)
         }
-        try writeDirectory(places, count: PortLayout.clientCount, at: PortLayout.clientDirectory)
+        try output.appendDirectory(
+            places, count: PortLayout.clientCount, at: PortLayout.clientDirectory, in: "the port table")
     }
 
     /// What clients are ordered and found by: kind, then the name in the certificate.
@@ -132,25 +134,5 @@ struct PortTableWriter {
         output.store(UInt32(truncatingIfNeeded: check >> 32), at: start + 4)
     }
 
-    private mutating func writeDirectory(
-        _ places: [UInt32], count: Int, at directory: Int
-    ) throws(PolicyTableError) {
-        output.store(UInt32(places.count), at: count)
-        output.store(try here(), at: directory)
-        for place in places { output.append(littleEndian32: place) }
-    }
-
-    private func here() throws(PolicyTableError) -> UInt32 {
-        guard output.count <= TableLayout.tableBytesMax else {
-            throw PolicyTableError.tooLarge(what: "the port table", limit: TableLayout.tableBytesMax)
-        }
-        return UInt32(output.count)
-    }
-
-    private func half(_ value: Int, _ what: String) throws(PolicyTableError) -> UInt16 {
-        guard let value = UInt16(exactly: value) else {
-            throw PolicyTableError.tooLarge(what: what, limit: Int(UInt16.max))
-        }
-        return value
-    }
+    private func here() throws(PolicyTableError) -> UInt32 { try tableOffset(output.count, in: "the port table") }
 }

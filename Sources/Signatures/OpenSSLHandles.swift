@@ -4,6 +4,9 @@
 internal import COpenSSL
 
 /// `EVP_PKEY`: a public or private key, never changed after it was made.
+///
+/// Sendable because OpenSSL only reads a finished key, and counts references to it atomically; each use has a context
+/// of its own.
 @safe
 struct KeyHandle: ~Copyable, @unchecked Sendable {
     let pointer: OpaquePointer

@@ -2,6 +2,9 @@ internal import CLMDB
 
 /// `MDB_env` with the claim to its folder. Closed first, given up second, so that another opening never meets
 /// it half closed.
+///
+/// Sendable because LMDB lets every thread use one `MDB_env`: it locks for writers and keeps a table of readers; what
+/// belongs to one thread is a transaction, which has a handle of its own.
 @safe
 struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
     struct Settings {

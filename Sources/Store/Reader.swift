@@ -83,6 +83,6 @@ public struct Reader: ~Copyable {
     }
 }
 
+// Sendable because with MDB_NOTLS a read transaction belongs to its handle and not to a thread, and a value that
+// cannot be copied is used by one thread at a time.
 extension Reader: @unchecked Sendable {}
-// Reader is Sendable because with MDB_NOTLS a read transaction belongs to its handle and not to a thread, and
-// a value that cannot be copied is used by one thread at a time.

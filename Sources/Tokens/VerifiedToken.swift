@@ -198,5 +198,5 @@ public final class VerifiedToken {
     }
 }
 
-// Every stored property is a `let`, and the bytes at `base` are written in init only.
+// Sendable because every stored property is a `let`, and the bytes at `base` are written in init and freed in deinit only.
 extension VerifiedToken: @unchecked Sendable {}

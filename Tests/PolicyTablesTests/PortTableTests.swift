@@ -297,6 +297,11 @@ let portExample = portModel(
 }
 
 @Suite struct PortTableStoreTests {
+    private func portCount(_ reader: borrowing PolicyReader) -> Int? {
+        guard let table = reader.portTable() else { return nil }
+        return table.portCount
+    }
+
     private func key(_ temporary: TemporaryStore) throws -> [UInt8]? {
         try temporary.keys("tables").first { $0.count == 17 && $0.last == 0x70 }
     }
@@ -310,8 +315,13 @@ let portExample = portModel(
         let info = try #require(try temporary.store.info(with))
         #expect(info.tableCount == 3 && info.serviceCount == 4)
         #expect(try temporary.store.verify(with) == info)
-        #expect(try temporary.store.withPortTable(with) { $0.portCount } == 4)
-        #expect(try temporary.store.withPortTable(without) { $0.portCount } == nil)
+        var reader = try temporary.store.makeReader()
+        for (version, expected) in [(with, 4), (without, nil as Int?)] {
+            let began = reader.begin(version: version)
+            let count = portCount(reader)
+            reader.end()
+            #expect(began && count == expected)
+        }
         var hosts: [String] = []
         try temporary.store.forEachHost(with) { host, _ in
             hosts.append(host)

@@ -116,6 +116,9 @@ extension Worker {
             return
         }
         decider.refuse(.overloaded)
+        if case .request(let facts)? = connection.pendingSPOP?.question {
+            connection.received.withBytes { denials.write(decider, facts, $0, clock) }
+        }
         answerHeld(connection, of: asker)
     }
 
