@@ -18,6 +18,11 @@ public enum AnswerField: UInt8, CaseIterable, Sendable {
     case challenge = 9
     /// `DPoP-Nonce`: for the client's next proof (RFC 9449 §8.2), on any verdict.
     case proofNonce = 10
+    /// `Txn-Token`: for the backend (draft-ietf-oauth-transaction-tokens), on an allow that carries one.
+    case transactionToken = 11
+    /// `X-Scope-Forward-Token`: on an allow, `yes` or `no`: whether the backend may see the client's own token. Empty
+    /// for a connection without HTTP, which has none.
+    case forwardToken = 12
 
     /// `X-Scope-Decision` and so on.
     public var headerName: StaticString {
@@ -33,6 +38,8 @@ public enum AnswerField: UInt8, CaseIterable, Sendable {
         case .granted: "X-Scope-Granted"
         case .challenge: "X-Scope-Challenge"
         case .proofNonce: "DPoP-Nonce"
+        case .transactionToken: "Txn-Token"
+        case .forwardToken: "X-Scope-Forward-Token"
         }
     }
 
@@ -51,7 +58,7 @@ public struct Answer: ~Copyable {
     public internal(set) var status: UInt16 = 403
     public internal(set) var reason: Reason = .overloaded
     var text = ByteWriter(capacity: Answer.textBytesMax)
-    private var places = InlineArray<11, ByteRange>(repeating: ByteRange.absent)
+    private var places = InlineArray<13, ByteRange>(repeating: ByteRange.absent)
 
     public init() {}
 
@@ -93,6 +100,7 @@ public struct Answer: ~Copyable {
     mutating func takeBackIdentity(to mark: Int) {
         text.rewind(to: mark)
         for number in AnswerField.subject.rawValue...AnswerField.granted.rawValue { places[Int(number)] = .absent }
+        places[Int(AnswerField.transactionToken.rawValue)] = .absent
     }
 
     mutating func write(_ field: AnswerField, _ value: StaticString) {

@@ -21,7 +21,7 @@ enum ChallengeError {
         switch reason {
         case .noToken, .unsupportedScheme: self = .none
         case .multipleCredentials, .malformedAuthorization: self = .invalidRequest
-        case .insufficientScope, .bindingMismatch: self = .insufficientScope
+        case .insufficientScope, .bindingMismatch, .insufficientDetails: self = .insufficientScope
         case .invalidProof, .proofReplayed: self = .invalidProof
         case .nonceRequired: self = .nonceRequired
         case .stepUpRequired: self = .insufficientAuthentication
@@ -52,8 +52,9 @@ enum ChallengeError {
 }
 
 // `Bearer realm="orders", error="…", error_description="…", scope="orders:read"` (RFC 6750 §3): the realm is the
-// service's name; the scopes are those of the very route, and of it alone. With DPoP, `algs` follows the realm, and
-// `acr_values` and `max_age` the error where the user has to authenticate again.
+// service's name; the scopes are those of the very route, and of it alone. With DPoP, `algs` follows the realm, then
+// `resource_metadata` where the service publishes any, and `acr_values` and `max_age` follow the error where the user
+// has to authenticate again.
 //
 // An error is said in the scheme that was used. A request without one is told of both where the route takes both:
 // `Bearer realm="orders", scope="orders:read", DPoP algs="ES256 RS256"`, in one field line.
@@ -70,6 +71,7 @@ extension DecisionState {
         answer.text.append(service.name)
         answer.text.append(0x22)
         if isDPoP { appendAlgorithms(", algs=\"", service, issuers) }
+        appendMetadata(service.metadataURL)
         answer.text.append(error.text)
         // An answer that does not fit so far must stay known as one.
         guard answer.isComplete else { return }
@@ -95,6 +97,20 @@ extension DecisionState {
         if demand == .dpop || scheme == .dpop { return true }
         // A client that sent as Bearer what must not be sent so needs to know how else.
         return reason == .proofRequired && demand != .certificate && token != nil
+    }
+
+    /// `, resource_metadata="…"` (RFC 9728 §5.1), where the service has metadata and room stays for the rest.
+    private mutating func appendMetadata(_ url: Span<UInt8>) {
+        guard url.count > 0, answer.isComplete else { return }
+        for index in url.indices {
+            // What a quoted string cannot hold as it is comes from no policy.
+            guard url[index] > 0x20, url[index] < 0x7F, url[index] != 0x22, url[index] != 0x5C else { return }
+        }
+        let mark = answer.text.count
+        answer.text.append(", resource_metadata=\"")
+        answer.text.append(url)
+        answer.text.append(0x22)
+        if answer.text.overflowed || answer.freeCount < ChallengeError.scopeBytesMax { answer.text.rewind(to: mark) }
     }
 
     /// What the issuer of the token takes; without one, what all issuers of the service take, in the order of the

@@ -1,6 +1,6 @@
 internal import Octets
 public import PolicyTables
-internal import Signatures
+public import Signatures
 internal import Tokens
 
 /// What became of one request.
@@ -11,6 +11,33 @@ public enum Outcome: Equatable, Sendable {
     case verificationOwed
     /// The token names a key that the issuer's set does not have. Worth a fetch; ask again afterwards.
     case keyOwed(issuerIndex: Int)
+    /// The issuer has to say whether the token is active. Ask again when its reply is in `IntrospectionRecords`.
+    case introspectionOwed(IntrospectionQuestion)
+    /// The token's status list is not in the snapshot. Ask again when it is.
+    case statusListOwed(StatusListQuestion)
+}
+
+/// What an issuer is to be asked (RFC 7662 §2.1).
+public struct IntrospectionQuestion: Equatable, Sendable {
+    /// Into the snapshot's issuers.
+    public let issuerIndex: Int
+    /// `IssuerSnapshot.generation` that the index belongs to.
+    public let generation: UInt64
+    /// SHA-256 of the token.
+    public let digest: Digest
+    public let token: [UInt8]
+    /// How long the request may wait for the reply.
+    public let timeoutMilliseconds: Int64
+}
+
+/// Which status list is to be fetched.
+public struct StatusListQuestion: Equatable, Sendable {
+    /// The token's issuer, whose keys sign the list.
+    public let issuerIndex: Int
+    public let generation: UInt64
+    /// `StatusReference.listKey` of `uri` and the issuer.
+    public let list: Digest
+    public let uri: [UInt8]
 }
 
 /// How far a decision may go.
@@ -47,14 +74,17 @@ public final class Decider {
     ///   - tokenCacheEntriesMax: verified tokens kept at the most.
     ///   - auditPrefix: 16 hexadecimal characters, unique to this decider since the daemon started.
     ///   - proofs: shared by all deciders that a client's requests may come to; by default this decider's own.
+    ///   - introspections: where the replies of issuers are found; by default this decider's own.
     public init(
         board: SnapshotBoard, reader: consuming PolicyReader, tokenCacheEntriesMax: Int, auditPrefix: [UInt8],
-        proofs: ProofRecords = ProofRecords(entriesMax: 1_024, startedAt: .min)
+        proofs: ProofRecords = ProofRecords(entriesMax: 1_024, startedAt: .min),
+        introspections: IntrospectionRecords = IntrospectionRecords(entriesMax: 1_024)
     ) {
         self.board = board
         self.reader = reader
         self.state = DecisionState(
-            tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs)
+            tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs,
+            introspections: introspections)
     }
 
     /// Decides on one request.
@@ -123,6 +153,8 @@ public struct DecisionCounts: Sendable {
     public var unanswerable: UInt64 = 0
     public var tokenCacheHits: UInt64 = 0
     public var verifications: UInt64 = 0
+    /// Transaction tokens signed.
+    public var signatures: UInt64 = 0
 
     public init() {}
 
@@ -132,5 +164,6 @@ public struct DecisionCounts: Sendable {
         left.unanswerable &+= right.unanswerable
         left.tokenCacheHits &+= right.tokenCacheHits
         left.verifications &+= right.verifications
+        left.signatures &+= right.signatures
     }
 }

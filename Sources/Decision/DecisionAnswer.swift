@@ -41,6 +41,7 @@ extension DecisionState {
             answer.writeEncoded(.client, presented.clientName.span)
         case .public, .preflight, .observed: break
         }
+        if let forwardsToken { answer.write(.forwardToken, forwardsToken ? "yes" : "no") }
         finish(ground.reason, label: snapshot.label)
         // DENY: an answer that does not fit its limits is not given.
         if !answer.isComplete {
@@ -84,10 +85,13 @@ extension DecisionState {
         writeAuditID()
     }
 
-    /// Bytes that `finish` writes.
+    /// Bytes that an allow writes last, or `finish` for a denial.
     func finishBytes(_ reason: Reason, label: [UInt8]) -> Int {
         let decision: StaticString = reason.status == 200 ? "allow" : "deny"
+        // `X-Scope-Forward-Token: yes`.
+        let forwardBytes = reason.status == 200 ? 3 : 0
         return decision.utf8CodeUnitCount + reason.name.utf8CodeUnitCount + label.count + auditPrefix.count + 16
+            + forwardBytes
     }
 
     /// Counts the answer that is given, once it is known to fit.
@@ -129,14 +133,21 @@ extension DecisionState {
     mutating func appendRequired(
         _ table: borrowing HostTable, _ rule: RouteRule, _ catalogue: borrowing Catalogue, heldBy grant: Grant?
     ) {
-        let start = answer.text.count
+        DecisionState.appendRequired(table, rule, catalogue, heldBy: grant, to: &answer.text)
+    }
+
+    static func appendRequired(
+        _ table: borrowing HostTable, _ rule: RouteRule, _ catalogue: borrowing Catalogue, heldBy grant: Grant?,
+        to text: inout ByteWriter
+    ) {
+        let start = text.count
         for index in 0..<rule.allCount + rule.anyCount {
             let scope =
                 index < rule.allCount
                 ? table.scope(of: rule, all: index) : table.scope(of: rule, any: index - rule.allCount)
             guard let scope, grant?.contains(scope) ?? true else { continue }
-            if answer.text.count > start { answer.text.append(0x20) }
-            answer.text.append(catalogue.scopeName(scope))
+            if text.count > start { text.append(0x20) }
+            text.append(catalogue.scopeName(scope))
         }
     }
 

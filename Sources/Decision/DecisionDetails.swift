@@ -24,6 +24,10 @@ public struct DecisionDetails: Sendable {
     public var authenticationAgeSecondsMax: UInt32?
     /// Why the proof was not taken: `proof_missing`, or the name of a `ProofRefusal`. Nil when it was, and without one.
     public var proofFault: String?
+    /// What the token's `authorization_details` must allow.
+    public var requiredDetails: [DetailRule] = []
+    /// What names the token, when it is revoked.
+    public var revokedBy: Revocation.Kind?
     /// Effective scopes of the token or client under this policy, in byte order.
     public var granted: [[UInt8]] = []
     /// Of a connection without HTTP: the policy's name of the client.
@@ -61,7 +65,7 @@ extension DecisionState {
 
     mutating func collectRule(
         _ table: borrowing HostTable, _ rule: RouteRule, _ service: borrowing ServiceRecord,
-        _ catalogue: borrowing Catalogue
+        _ catalogue: borrowing Catalogue, _ issuers: IssuerSnapshot
     ) {
         details.service = [UInt8](copying: service.name)
         details.route = [UInt8](copying: table.label(of: rule))
@@ -74,6 +78,12 @@ extension DecisionState {
         for index in 0..<rule.acrCount {
             if let value = table.acr(of: rule, index) { details.requiredContexts.append([UInt8](copying: value)) }
         }
+        // The same for all issuers.
+        let rules = issuers.issuers.first?.settings.details ?? []
+        for index in 0..<rule.detailCount {
+            guard let detail = table.detail(of: rule, index), detail < rules.count else { continue }
+            details.requiredDetails.append(rules[detail])
+        }
         for index in 0..<rule.allCount {
             guard let scope = table.scope(of: rule, all: index) else { continue }
             details.requiredAll.append([UInt8](copying: catalogue.scopeName(scope)))
@@ -84,8 +94,9 @@ extension DecisionState {
         }
     }
 
-    mutating func collectProof() {
+    mutating func collectToken() {
         if let proofFault { details.proofFault = "\(proofFault)" }
+        details.revokedBy = revokedBy
     }
 
     mutating func collectGrant(_ grant: Grant, _ catalogue: borrowing Catalogue) {

@@ -25,6 +25,7 @@ extension Decider {
         append(",\"client\":", token.client, to: &line, valueBytesMax)
         append(",\"scopes\":", token.scopeText, to: &line, valueBytesMax)
         append(",\"actor\":", token.actorSubject, to: &line, valueBytesMax)
+        appendTokenState(token, to: &line, valueBytesMax)
         switch token.confirmation {
         case .none: break
         case .jwkThumbprint: line.append(",\"confirmation\":\"jkt\"")
@@ -33,6 +34,20 @@ extension Decider {
         guard let fault = state.proofFault else { return }
         line.append(",\"proof\":")
         line.append(jsonLiteral: fault)
+    }
+
+    /// What is needed to find out why a token was refused that is good in itself.
+    private func appendTokenState(_ token: VerifiedToken, to line: inout ByteWriter, _ valueBytesMax: Int) {
+        if token.freshUntil != .max { line.append(",\"introspected\":true") }
+        if let kind = state.revokedBy {
+            line.append(",\"revoked_by\":")
+            line.append(jsonLiteral: kind.name)
+            append(",\"token_id\":", token.tokenID, to: &line, valueBytesMax)
+        }
+        guard let status = token.status, state.answer.status != 200 else { return }
+        append(",\"status_list\":", token.statusListURI, to: &line, valueBytesMax)
+        line.append(",\"status_index\":")
+        line.append(decimal: status.index)
     }
 
     /// The same for a connection without HTTP. `subject` and `client` are the policy's; what the certificate itself

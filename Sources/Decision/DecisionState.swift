@@ -18,12 +18,20 @@ struct DecisionState: ~Copyable {
     let verifier = TokenVerifier(takesBoundTokens: true)
     let proofVerifier = ProofVerifier()
     let proofs: ProofRecords
+    let introspections: IntrospectionRecords
+    var transactions = TransactionCache()
     var nonces = ProofNonces()
     var certificateText = CertificateText()
 
     /// The verified token of the last decision, for the log; nil when none was verified.
     var token: VerifiedToken?
     var grant: Grant?
+    /// Whether it was in the cache.
+    var isKnownToken = false
+    /// What names the token, when it is revoked.
+    var revokedBy: Revocation.Kind?
+    /// Whether the backend may see the client's own token; nil where no service was found.
+    var forwardsToken: Bool?
     /// How the last decision's token was sent.
     var scheme = CredentialScheme.none
     var possession = Possession.open
@@ -43,8 +51,11 @@ struct DecisionState: ~Copyable {
     let auditPrefix: [UInt8]
     var auditSequence: UInt64 = 0
 
-    init(tokenCacheEntriesMax: Int, auditPrefix: [UInt8], proofs: ProofRecords) {
+    init(
+        tokenCacheEntriesMax: Int, auditPrefix: [UInt8], proofs: ProofRecords, introspections: IntrospectionRecords
+    ) {
         self.proofs = proofs
+        self.introspections = introspections
         tokens = TokenCache(entriesMax: tokenCacheEntriesMax)
         self.auditPrefix = auditPrefix
     }
@@ -53,6 +64,9 @@ struct DecisionState: ~Copyable {
         answer.reset()
         token = nil
         grant = nil
+        isKnownToken = false
+        revokedBy = nil
+        forwardsToken = nil
         scheme = .none
         possession = .open
         proofFault = nil
@@ -85,8 +99,9 @@ struct DecisionState: ~Copyable {
         guard let service = catalogue.service(rule.serviceIndex) else {
             return deny(.policyUnreadable, snapshot)
         }
+        forwardsToken = service.forwardsToken
         writeRoute(table.label(of: rule), service.name)
-        if collectsDetails { collectRule(table, rule, service, catalogue) }
+        if collectsDetails { collectRule(table, rule, service, catalogue, snapshot.issuers) }
         switch rule.ground {
         case .public: return allow(.public, snapshot)
         case .preflight: return allow(.preflight, snapshot)
@@ -100,16 +115,16 @@ struct DecisionState: ~Copyable {
         case .reason(let found): reason = found
         case .owed(let outcome): return outcome
         }
-        if collectsDetails { collectProof() }
+        if collectsDetails { collectToken() }
         writeNonce()
         if reason == .granted {
-            let mark = answer.text.count
-            guard let token, let grant else { return deny(.policyUnreadable, snapshot) }
-            writeGranted(grant, table: table, rule: rule, catalogue: catalogue)
-            writeIdentity(token, snapshot)
-            guard let refusal = recordProof(snapshot, now: now) else { return allow(.granted, snapshot) }
-            answer.takeBackIdentity(to: mark)
-            reason = refusal
+            switch grantRequest(
+                table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot, now: now,
+                limits: limits)
+            {
+            case .outcome(let outcome): return outcome
+            case .refused(let refusal): reason = refusal
+            }
         }
         if reason.status != 503, rule.observeUntil > now {
             observedReason = reason
@@ -119,6 +134,38 @@ struct DecisionState: ~Copyable {
         writeChallenge(
             reason, table: table, rule: rule, service: service, catalogue: catalogue, issuers: snapshot.issuers)
         return deny(reason, snapshot)
+    }
+
+    private enum Granting {
+        case outcome(Outcome)
+        case refused(Reason)
+    }
+
+    /// The last steps to an allow on a token, which may still fail. The proof is remembered last of all: whatever keeps
+    /// the request from its allow leaves it usable.
+    private mutating func grantRequest(
+        table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord,
+        catalogue: borrowing Catalogue, snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+    ) -> Granting {
+        let mark = answer.text.count
+        guard let token, let grant else { return .outcome(deny(.policyUnreadable, snapshot)) }
+        if service.hasTransactionToken {
+            switch writeTransactionToken(
+                token, grant, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
+                now: now, mayVerify: limits.mayVerify)
+            {
+            case .written: break
+            case .refused(let reason): return .refused(reason)
+            case .owed:
+                uncountHit()
+                return .outcome(.verificationOwed)
+            }
+        }
+        writeGranted(grant, table: table, rule: rule, catalogue: catalogue)
+        writeIdentity(token, snapshot)
+        guard let refusal = recordProof(snapshot, now: now) else { return .outcome(allow(.granted, snapshot)) }
+        answer.takeBackIdentity(to: mark)
+        return .refused(refusal)
     }
 
     /// Reads target, host and port into the state.
@@ -221,7 +268,7 @@ struct DecisionState: ~Copyable {
             return .reason(reason)
         }
         let found: VerifiedToken
-        switch verify(bytes.bytes(at: credential), snapshot, now: now, limits: limits) {
+        switch verify(bytes.bytes(at: credential), service: service, snapshot, now: now, limits: limits) {
         case .token(let token): found = token
         case .refused(let reason): return .reason(reason)
         case .owed(let outcome): return .owed(outcome)
@@ -238,8 +285,7 @@ struct DecisionState: ~Copyable {
         case .held: break
         case .refused(let reason): return .reason(reason)
         case .owed:
-            // It will be found again when the request is.
-            counts.tokenCacheHits &-= 1
+            uncountHit()
             return .owed(.verificationOwed)
         }
         let grant = tokens.grant(of: found, activation: snapshot.activation) ?? remember(found, catalogue, snapshot)
@@ -247,6 +293,7 @@ struct DecisionState: ~Copyable {
         if collectsDetails { collectGrant(grant, catalogue) }
         guard holds(grant, table, rule) else { return .reason(.insufficientScope) }
         guard bindingsHold(found, table, rule) else { return .reason(.bindingMismatch) }
+        guard detailsHold(found, table, rule) else { return .reason(.insufficientDetails) }
         return .reason(isAuthenticationEnough(found, table, rule, now: now) ? .granted : .stepUpRequired)
     }
 
@@ -278,6 +325,14 @@ struct DecisionState: ~Copyable {
             let segment = target.decoded.bytes.bytes(at: target.decodedSegment(binding.segment))
             guard segment.count > 0, let claim = token.boundClaim(binding.claimIndex), equal(claim, segment)
             else { return false }
+        }
+        return true
+    }
+
+    /// What `authorization_details` must allow (RFC 9396 §2), worked out when the token was verified.
+    private func detailsHold(_ token: VerifiedToken, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
+        for index in 0..<rule.detailCount {
+            guard let detail = table.detail(of: rule, index), token.satisfies(detail: detail) else { return false }
         }
         return true
     }

@@ -7,7 +7,8 @@ internal import Tokens
 /// out (§8, §9). All deciders of a daemon share one, or a proof would pass once in each of them.
 ///
 /// A proof is remembered until no clock of ours accepts its `iat` any more, and never forgotten before. Memory is set
-/// apart for a fixed number; when they are all in use the answer is `replay_cache_full`. Nothing survives a restart:
+/// apart for a fixed number; when they are all in use, or a client has more than its share of what is getting scarce, the
+/// answer is `replay_cache_full`. Nothing survives a restart:
 /// until the proofs from before it are too old, every proof must carry a nonce, which nobody had then.
 ///
 /// A lock is held for a few comparisons, by the proofs of one part in up to 64.
@@ -69,6 +70,10 @@ public final class ProofRecords: Sendable {
         hasher.combine(seed)
         hasher.combine(proof.replayKey)
         let hash = UInt64(bitPattern: Int64(hasher.finalize()))
+        var clientHasher = Hasher()
+        clientHasher.combine(seed)
+        clientHasher.combine(proof.thumbprint)
+        let client = UInt64(bitPattern: Int64(clientHasher.finalize()))
         let part = parts[Int(truncatingIfNeeded: hash >> 32) & (parts.count - 1)]
         return part.table.withLock { table in
             // Within the lock: what was forgotten here before, was forgotten by an earlier time.
@@ -76,7 +81,7 @@ public final class ProofRecords: Sendable {
             guard proof.acceptableThrough >= time else { return .known }
             let age = ageSecondsMax.load(ordering: .sequentiallyConsistent)
             let through = max(proof.acceptableThrough, proof.issuedAt &+ age)
-            return table.add(proof.replayKey, hash: hash, through: through, time: time)
+            return table.add(proof.replayKey, hash: hash, client: client, through: through, time: time)
         }
     }
 

@@ -24,6 +24,12 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case overloaded = 14
     /// No more proofs can be remembered; forgetting one would let it be used twice.
     case replayCacheFull = 15
+    /// The issuer could not be asked whether the token is active.
+    case introspectionUnavailable = 16
+    /// The token's status list is not to be had.
+    case statusUnavailable = 17
+    /// The route wants a transaction token and nothing is there to sign it with.
+    case signingUnavailable = 18
 
     // The request itself: 403, no challenge.
     /// The proxy did not send a fact that its profile demands.
@@ -96,6 +102,8 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case insufficientScope = 60
     /// A claim does not equal the segment of the path that the route binds to it.
     case bindingMismatch = 61
+    /// `authorization_details` do not allow what the route demands (RFC 9396).
+    case insufficientDetails = 62
 
     // The certificate on a connection without HTTP: closed.
     /// The client presented no certificate.
@@ -111,6 +119,17 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     /// Names in the certificate belong to different clients.
     case ambiguousCertificate = 76
 
+    // The token again: 401, `invalid_token`.
+    /// Revoked here.
+    case revoked = 80
+    /// The issuer says that it is not active (RFC 7662).
+    case tokenInactive = 81
+    /// Its status list says invalid, or something that is not known to mean valid.
+    case statusInvalid = 82
+    /// Its status list says suspended.
+    case statusSuspended = 83
+    case lifetimeTooLong = 84
+
     /// The stable name: snake case.
     public var name: StaticString {
         switch self {
@@ -124,6 +143,9 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .policyUnreadable: "policy_unreadable"
         case .overloaded: "overloaded"
         case .replayCacheFull: "replay_cache_full"
+        case .introspectionUnavailable: "introspection_unavailable"
+        case .statusUnavailable: "status_unavailable"
+        case .signingUnavailable: "signing_unavailable"
         case .missingFact: "missing_fact"
         case .conflictingFacts: "conflicting_facts"
         case .ambiguousTarget: "ambiguous_target"
@@ -163,6 +185,7 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .proofReplayed: "proof_replayed"
         case .insufficientScope: "insufficient_scope"
         case .bindingMismatch: "binding_mismatch"
+        case .insufficientDetails: "insufficient_authorization_details"
         case .noCertificate: "no_certificate"
         case .certificateNotVerified: "certificate_not_verified"
         case .certificateMalformed: "certificate_malformed"
@@ -170,6 +193,11 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .certificateNotYetValid: "certificate_not_yet_valid"
         case .unknownCertificate: "unknown_certificate"
         case .ambiguousCertificate: "ambiguous_certificate"
+        case .revoked: "revoked"
+        case .tokenInactive: "token_inactive"
+        case .statusInvalid: "status_invalid"
+        case .statusSuspended: "status_suspended"
+        case .lifetimeTooLong: "lifetime_too_long"
         }
     }
 
@@ -179,7 +207,7 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case 1..<10: 200
         case 10..<20: 503
         case 20..<30: 403
-        case 30..<60: 401
+        case 30..<60, 80..<90: 401
         default: 403
         }
     }

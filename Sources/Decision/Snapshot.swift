@@ -2,7 +2,7 @@ public import Signatures
 internal import Synchronization
 public import Tokens
 
-/// What all workers decide on between two activations: a version of the policy and the keys of its issuers.
+/// What all workers decide on at one moment: a version of the policy, the keys of its issuers, what was revoked.
 /// Immutable; replaced as a whole.
 public final class DecisionSnapshot: Sendable {
     /// Grows with every activation.
@@ -13,11 +13,21 @@ public final class DecisionSnapshot: Sendable {
     public let label: [UInt8]
     /// In the order of the policy's own issuers.
     public let issuers: IssuerSnapshot
+    public let revocations: RevocationSet
+    public let statusLists: StatusListTable
+    /// Signs transaction tokens; nil where none are configured.
+    public let transactions: TransactionSigner?
 
-    public init(activation: UInt64, version: Digest, issuers: IssuerSnapshot) {
+    public init(
+        activation: UInt64, version: Digest, issuers: IssuerSnapshot, revocations: RevocationSet = .empty,
+        statusLists: StatusListTable = .empty, transactions: TransactionSigner? = nil
+    ) {
         self.activation = activation
         self.version = version
         self.issuers = issuers
+        self.revocations = revocations
+        self.statusLists = statusLists
+        self.transactions = transactions
         self.label = Array("\(activation).\(version.description.prefix(16))".utf8)
     }
 }

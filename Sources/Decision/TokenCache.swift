@@ -14,6 +14,8 @@ struct TokenCache: ~Copyable {
     private var tokens: [VerifiedToken?]
     private var grants: [Grant?]
     private var grantActivations: [UInt64]
+    /// `RevocationSet.epoch` that the token was found not to be revoked under; `max` for none.
+    private var revocationEpochs: [UInt64]
     private var lastUsed: [UInt32]
     private var turn: UInt32 = 0
     private(set) var count = 0
@@ -28,6 +30,7 @@ struct TokenCache: ~Copyable {
         tokens = [VerifiedToken?](repeating: nil, count: places)
         grants = [Grant?](repeating: nil, count: places)
         grantActivations = [UInt64](repeating: 0, count: places)
+        revocationEpochs = [UInt64](repeating: .max, count: places)
         lastUsed = [UInt32](repeating: 0, count: places)
     }
 
@@ -76,9 +79,14 @@ struct TokenCache: ~Copyable {
         if tokens[chosen] == nil { count += 1 }
         tokens[chosen] = token
         grants[chosen] = nil
+        revocationEpochs[chosen] = .max
         words[chosen] = token.digest.firstWord
         turn &+= 1
         lastUsed[chosen] = turn
+    }
+
+    mutating func remove(_ token: VerifiedToken) {
+        if let place = place(of: token) { remove(at: place) }
     }
 
     private mutating func remove(at place: Int) {
@@ -109,6 +117,18 @@ struct TokenCache: ~Copyable {
         guard let place = place(of: token) else { return }
         grants[place] = grant
         grantActivations[place] = activation
+    }
+
+    // MARK: revocations
+
+    /// Whether the token was found not to be revoked under this epoch.
+    func isUnrevoked(_ token: VerifiedToken, epoch: UInt64) -> Bool {
+        guard let place = place(of: token) else { return false }
+        return revocationEpochs[place] == epoch
+    }
+
+    mutating func setUnrevoked(_ token: VerifiedToken, epoch: UInt64) {
+        if let place = place(of: token) { revocationEpochs[place] = epoch }
     }
 
     private func place(of token: VerifiedToken) -> Int? {

@@ -1,4 +1,5 @@
 internal import Octets
+internal import PolicyTables
 internal import Signatures
 internal import Tokens
 
@@ -10,16 +11,47 @@ enum TokenCheck {
 }
 
 extension DecisionState {
-    /// The verified form of a token: from the cache, with its times checked again, or by verification.
+    /// The verified form of a token that is neither revoked nor bad by its status list: from the cache, with all that
+    /// may have changed checked again, or by verification.
     mutating func verify(
-        _ bytes: Span<UInt8>, _ snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+        _ bytes: Span<UInt8>, service: borrowing ServiceRecord, _ snapshot: DecisionSnapshot, now: Int64,
+        limits: DecisionLimits
     ) -> TokenCheck {
         guard bytes.count <= TokenLimits.tokenBytesMax else { return .refused(.tokenTooLarge) }
         let digest = hasher.digest(bytes)
-        if let known = tokens.token(for: digest, issuers: snapshot.issuers) {
+        let token: VerifiedToken
+        if let known = freshToken(digest, snapshot, now: now) {
             counts.tokenCacheHits &+= 1
-            return checkAgain(known, snapshot, now: now)
+            isKnownToken = true
+            token = known
+        } else {
+            switch verifyAnew(bytes, digest, service: service, snapshot, now: now, limits: limits) {
+            case .token(let verified): token = verified
+            case let other: return other
+            }
         }
+        if let reason = checkAgain(token, snapshot, now: now) { return .refused(reason) }
+        if isRevoked(token, snapshot, now: now) {
+            self.token = token
+            return .refused(.revoked)
+        }
+        return checkStatus(token, snapshot, now: now, limits: limits)
+    }
+
+    /// The token of the cache, unless its issuer has to be asked again.
+    private mutating func freshToken(_ digest: Digest, _ snapshot: DecisionSnapshot, now: Int64) -> VerifiedToken? {
+        guard let known = tokens.token(for: digest, issuers: snapshot.issuers) else { return nil }
+        guard known.freshUntil == .max || now < known.freshUntil else {
+            tokens.remove(known)
+            return nil
+        }
+        return known
+    }
+
+    private mutating func verifyAnew(
+        _ bytes: Span<UInt8>, _ digest: Digest, service: borrowing ServiceRecord, _ snapshot: DecisionSnapshot,
+        now: Int64, limits: DecisionLimits
+    ) -> TokenCheck {
         if let refusal = refusedTokens.refusal(for: digest, generation: snapshot.issuers.generation) {
             return .refused(Reason(refusal))
         }
@@ -27,9 +59,17 @@ extension DecisionState {
         counts.verifications &+= 1
         switch verifier.verify(bytes, digest: digest, issuers: snapshot.issuers, now: now) {
         case .verified(let token):
+            if snapshot.issuers.issuers[token.issuerIndex].settings.introspection == .all {
+                // For the log, whatever the issuer says.
+                self.token = token
+                return introspect(bytes, digest, token.issuerIndex, snapshot, now: now, limits: limits)
+            }
             tokens.insert(token)
             return .token(token)
         case .refused(let refusal):
+            if refusal.isNoToken, let issuer = introspectingIssuer(service, snapshot.issuers) {
+                return introspect(bytes, digest, issuer, snapshot, now: now, limits: limits)
+            }
             // Only what can never come right under these keys is remembered.
             if refusal == .signatureInvalid {
                 refusedTokens.insert(refusal, for: digest, generation: snapshot.issuers.generation)
@@ -47,18 +87,65 @@ extension DecisionState {
     }
 
     /// What may have changed since the token was verified: the time, and the age of the issuer's keys.
-    private func checkAgain(_ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64) -> TokenCheck {
+    private func checkAgain(_ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64) -> Reason? {
         let issuer = snapshot.issuers.issuers[token.issuerIndex]
-        guard issuer.status == .usable else {
-            return .refused(issuer.status == .stale ? .keysStale : .keysUnavailable)
+        // For an opaque token the issuer's reply speaks, and no key.
+        guard token.isOpaque || issuer.status == .usable else {
+            return issuer.status == .stale ? .keysStale : .keysUnavailable
         }
         let leeway = issuer.settings.leewaySeconds
-        if now >= token.expiresAt &+ leeway { return .refused(.expired) }
-        if now < token.notBefore &- leeway { return .refused(.notYetValid) }
+        if now >= token.expiresAt &+ leeway { return .expired }
+        if now < token.notBefore &- leeway { return .notYetValid }
         // A clock that was set back makes the cache no kinder than a verification.
-        if now < token.issuedAt &- TokenLimits.issuedAheadSecondsMax { return .refused(.notYetValid) }
-        return .token(token)
+        if now < token.issuedAt &- TokenLimits.issuedAheadSecondsMax { return .notYetValid }
+        return nil
     }
+
+    /// Looks once for each token and set of revocations: what comes later is a new set.
+    private mutating func isRevoked(_ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64) -> Bool {
+        let revocations = snapshot.revocations
+        if tokens.isUnrevoked(token, epoch: revocations.epoch) { return false }
+        let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
+        if let kind = revocations.names(token: token, issuer: issuer.span, now: now) {
+            revokedBy = kind
+            return true
+        }
+        tokens.setUnrevoked(token, epoch: revocations.epoch)
+        return false
+    }
+
+    /// On every request: a list may change at any time.
+    private mutating func checkStatus(
+        _ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+    ) -> TokenCheck {
+        guard let status = token.status else { return .token(token) }
+        self.token = token
+        guard let list = snapshot.statusLists.list(status.list), now < list.expiresAt else {
+            guard limits.mayWaitForKey else { return .refused(.statusUnavailable) }
+            uncountHit()
+            let question = StatusListQuestion(
+                issuerIndex: token.issuerIndex, generation: snapshot.issuers.generation, list: status.list,
+                uri: [UInt8](copying: token.statusListURI))
+            return .owed(.statusListOwed(question))
+        }
+        switch list.status(at: status.index) {
+        case 0: return .token(token)
+        case 2: return .refused(.statusSuspended)
+        // DENY: invalid, what the issuer alone knows the meaning of, and what the list does not have.
+        default: return .refused(.statusInvalid)
+        }
+    }
+
+    /// Before a request is set aside: its token will be found again when it is decided again.
+    mutating func uncountHit() {
+        if isKnownToken { counts.tokenCacheHits &-= 1 }
+        isKnownToken = false
+    }
+}
+
+extension TokenRefusal {
+    /// Whether this is no JWS whose issuer could be known: perhaps a token that only its issuer can read.
+    fileprivate var isNoToken: Bool { self == .malformed || self == .headerMalformed || self == .encrypted }
 }
 
 extension Reason {
@@ -80,6 +167,7 @@ extension Reason {
         case .notYetValid: self = .notYetValid
         case .audienceMismatch: self = .audienceMismatch
         case .proofRequired: self = .proofRequired
+        case .lifetimeTooLong: self = .lifetimeTooLong
         }
     }
 }

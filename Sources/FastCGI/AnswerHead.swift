@@ -3,8 +3,8 @@ public import Octets
 
 /// The CGI header block of an answer.
 ///
-/// To a Responder caller (nginx `auth_request`): `Status`, every `X-Scope-…` field, empty ones too, so that
-/// a proxy can overwrite what a client sent, and the challenge, under `WWW-Authenticate` on 401 and under
+/// To a Responder caller (nginx `auth_request`): `Status`, every `X-Scope-…` field and `Txn-Token`, empty ones too, so
+/// that a proxy can overwrite what a client sent, and the challenge, under `WWW-Authenticate` on 401 and under
 /// `X-Scope-Challenge` on 403 (nginx drops `WWW-Authenticate` there):
 ///
 ///     Status: 403 Forbidden
@@ -23,7 +23,8 @@ public import Octets
 ///
 /// Apache puts its own error page in place of an empty body, lighttpd sends `Content-Length: 0`.
 public enum AnswerHead {
-    /// Less than a page, with the record header: nginx reads the whole head into one page by default.
+    /// Less than a page, with the record header: nginx reads the whole head into one page by default. The values have
+    /// at most `Decider.textBytesMax` together; names and line ends take up to 360 bytes beside them.
     public static let bytesMax = 4_000
 
     /// - Returns: false when a value is not printable ASCII; what was written is then not to be sent.
@@ -49,6 +50,7 @@ public enum AnswerHead {
             isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
             number += 1
         }
+        isPrintable = appendForBackend(answer, &output) && isPrintable
         if answer.hasChallenge, status == 401 || status == 403 {
             output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
             isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable
@@ -68,6 +70,10 @@ public enum AnswerHead {
             isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
             number += 1
         }
+        output.append(variablePrefix(.transactionToken))
+        isPrintable = appendValue(answer.value(of: .transactionToken), &output) && isPrintable
+        output.append(variablePrefix(.forwardToken))
+        isPrintable = appendValue(answer.value(of: .forwardToken), &output) && isPrintable
         if answer.hasProofNonce {
             output.append(variablePrefix(.proofNonce))
             isPrintable = appendValue(answer.value(of: .proofNonce), &output) && isPrintable
@@ -90,6 +96,16 @@ public enum AnswerHead {
         if answer.status == 503 { output.append("Retry-After: 1\r\n") }
         output.append("Content-Length: 0\r\n\r\n")
         return isPrintable
+    }
+
+    /// Empty ones too: a client's `Txn-Token` must not stay where ours is none.
+    private static func appendForBackend(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
+        output.append(AnswerField.transactionToken.headerName)
+        output.append(": ")
+        let isPrintable = appendValue(answer.value(of: .transactionToken), &output)
+        output.append(AnswerField.forwardToken.headerName)
+        output.append(": ")
+        return appendValue(answer.value(of: .forwardToken), &output) && isPrintable
     }
 
     private static func appendProofNonce(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
@@ -133,6 +149,8 @@ public enum AnswerHead {
         case .granted: "Variable-SCOPE_GRANTED: "
         case .challenge: "Variable-SCOPE_CHALLENGE: "
         case .proofNonce: "Variable-SCOPE_PROOF_NONCE: "
+        case .transactionToken: "Variable-SCOPE_TXN_TOKEN: "
+        case .forwardToken: "Variable-SCOPE_FORWARD_TOKEN: "
         }
     }
 }

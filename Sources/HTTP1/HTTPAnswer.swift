@@ -27,6 +27,11 @@ enum HTTPAnswer {
             isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
             number += 1
         }
+        // Empty ones too: a client's own must not stay where ours is none.
+        output.append("Txn-Token: ")
+        isPrintable = appendValue(answer.value(of: .transactionToken), &output) && isPrintable
+        output.append("X-Scope-Forward-Token: ")
+        isPrintable = appendValue(answer.value(of: .forwardToken), &output) && isPrintable
         if answer.hasChallenge, status == 401 || status == 403 {
             output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
             isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable

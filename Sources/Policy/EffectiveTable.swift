@@ -44,6 +44,12 @@ public struct EffectiveTable: Sendable {
         public var authenticationContexts: [String] = []
         /// How long ago the user may have authenticated; 0 demands nothing.
         public var authenticationAgeSecondsMax: UInt32 = 0
+        /// Demands on `authorization_details`, which must all hold.
+        public var details: [DetailModel] = []
+        /// Whether the backend may see the client's own token.
+        public var forwardsToken = true
+        /// Whether an allow carries a transaction token for the backend.
+        public var hasTransactionToken = false
     }
 
     /// In the order of the policy, hosts of a service innermost.
@@ -71,6 +77,9 @@ public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
             row.demandsNonce = route.demandsNonce
             row.authenticationContexts = route.authenticationContexts
             row.authenticationAgeSecondsMax = route.authenticationAgeSecondsMax
+            row.details = route.details.map { model.details[Int($0)] }
+            row.forwardsToken = service.forwardsToken
+            row.hasTransactionToken = service.hasTransactionToken
             switch route.ground {
             case .public: row.ground = .public
             case .preflight: row.ground = .preflight
@@ -128,7 +137,12 @@ extension EffectiveTable.Row {
         if authenticationAgeSecondsMax > 0 {
             parts.append("max_age \(durationText(Int(authenticationAgeSecondsMax)))")
         }
+        if !details.isEmpty {
+            parts.append("authorization_details \(details.map(\.text).joined(separator: " and "))")
+        }
         if let observeUntil { parts.append("observed until \(timeText(observeUntil))") }
+        if !forwardsToken { parts.append("forward_token never") }
+        if hasTransactionToken, ground == .scopes { parts.append("transaction_token") }
         return parts.joined(separator: "; ")
     }
 
@@ -194,9 +208,29 @@ extension EffectiveTable.Row {
         if demandsNonce { writer.member("dpop_nonce", "required") }
         writer.member("acr", authenticationContexts)
         if authenticationAgeSecondsMax > 0 { writer.member("max_age", Int(authenticationAgeSecondsMax)) }
+        if !details.isEmpty {
+            writer.array("authorization_details", details) { writer, detail in
+                writer.object {
+                    $0.member("type", detail.type)
+                    $0.member("actions", detail.actions)
+                    $0.member("locations", detail.locations)
+                }
+            }
+        }
         writer.member("mode", observeUntil == nil ? "enforce" : "observe")
         if let observeUntil { writer.member("until", timeText(observeUntil)) }
+        if !forwardsToken { writer.member("forward_token", "never") }
+        if hasTransactionToken, ground == .scopes { writer.member("transaction_token", true) }
         writer.member("label", label)
+    }
+}
+
+extension DetailModel {
+    /// `payment_initiation (initiate, cancel) at https://a.example or https://b.example`.
+    fileprivate var text: String {
+        let actions = actions.isEmpty ? "" : " (\(self.actions.joined(separator: ", ")))"
+        let locations = locations.isEmpty ? "" : " at \(self.locations.joined(separator: " or "))"
+        return type + actions + locations
     }
 }
 

@@ -41,8 +41,8 @@ struct Fields<Key: MappingKey> {
 /// Keys of the language that are designed and not built yet. Each is an error of its own wherever it stands:
 /// a policy that names one expects it to restrict something.
 let keysNotEnforced: Set<String> = [
-    "audit", "certificates", "environments", "forward_token", "grants", "include", "introspection", "max_stale",
-    "on_excess", "relax", "required_claims", "revocation", "roles", "step_up",
+    "audit", "certificates", "environments", "grants", "include", "max_stale", "on_excess", "relax",
+    "required_claims", "revocation", "roles", "step_up",
 ]
 
 /// Which kind of mapping a key belongs to, for the mend of a key in the wrong place.
@@ -55,9 +55,11 @@ let keyOwners: [String: [String]] = {
     add(IssuerKey.self)
     add(KeySourceKey.self)
     add(ProofKey.self)
+    add(IntrospectionKey.self)
     add(ScopeKey.self)
     add(ServiceKey.self)
     add(RouteKey.self)
+    add(DetailKey.self)
     add(ClientKey.self)
     return result
 }()
@@ -69,9 +71,11 @@ enum TopKey: Int, MappingKey {
 }
 
 enum IssuerKey: Int, MappingKey {
-    case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway, dpop
+    case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway, dpop, introspection
+    case lifetime, statusLists
     static let names: [StaticString] = [
         "issuer", "audience", "keys", "algorithms", "profile", "scope_claim", "client_claim", "leeway", "dpop",
+        "introspection", "max_lifetime", "status_lists",
     ]
     static let owner = "an issuer"
 }
@@ -80,6 +84,16 @@ enum ProofKey: Int, MappingKey {
     case algorithms, age, ahead, nonce
     static let names: [StaticString] = ["algorithms", "max_age", "ahead", "nonce"]
     static let owner = "an issuer's `dpop`"
+}
+
+enum IntrospectionKey: Int, MappingKey {
+    case endpoint, tokens, client, authentication, secretFile, keyFile, certificateFile, authorityFile
+    case replies, cache, negativeCache, timeout
+    static let names: [StaticString] = [
+        "endpoint", "tokens", "client_id", "auth", "secret_file", "key_file", "certificate_file", "ca_file",
+        "replies", "cache", "negative_cache", "timeout",
+    ]
+    static let owner = "an issuer's `introspection`"
 }
 
 enum KeySourceKey: Int, MappingKey {
@@ -96,20 +110,28 @@ enum ScopeKey: Int, MappingKey {
 
 enum ServiceKey: Int, MappingKey {
     case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes, kind, scopes, publicPort, proof
+    case resource, forwardToken, transactionToken
     static let names: [StaticString] = [
         "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes", "kind",
-        "scopes", "public_port", "proof",
+        "scopes", "public_port", "proof", "resource", "forward_token", "transaction_token",
     ]
     static let owner = "a service"
 }
 
 enum RouteKey: Int, MappingKey {
     case match, scopes, `public`, preflight, whereKey, ports, mode, until, proof, nonce, contexts, authenticationAge
+    case details
     static let names: [StaticString] = [
         "match", "scopes", "public", "preflight", "where", "ports", "mode", "until", "proof", "dpop_nonce", "acr",
-        "max_age",
+        "max_age", "authorization_details",
     ]
     static let owner = "a route"
+}
+
+enum DetailKey: Int, MappingKey {
+    case type, actions, locations
+    static let names: [StaticString] = ["type", "actions", "locations"]
+    static let owner = "an element of `authorization_details`"
 }
 
 enum RequirementKey: Int, MappingKey {
@@ -150,10 +172,11 @@ enum ObserveKey: Int, MappingKey {
 
 enum TestKey: Int, MappingKey {
     case request, scopes, subject, client, issuer, audience, claims, token, origin
-    case requestMethod, port, at, expect, connect, certificate, proof, context, authenticationAge
+    case requestMethod, port, at, expect, connect, certificate, proof, context, authenticationAge, details
     static let names: [StaticString] = [
         "request", "scopes", "subject", "client", "issuer", "audience", "claims", "token", "origin",
         "access_control_request_method", "port", "at", "expect", "connect", "certificate", "proof", "acr", "auth_age",
+        "authorization_details",
     ]
     static let owner = "a test"
 }

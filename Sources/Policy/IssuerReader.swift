@@ -36,7 +36,9 @@ extension ModelReader {
         }
         let identifier = readIdentifier(fields)
         let audiences = readAudiences(fields)
-        let keys = readKeySource(fields)
+        let isLocal = identifier.map { WebAddress.isLocal(Array($0.utf8)[...]) } ?? true
+        let introspection = readIntrospection(fields, isLocal: isLocal)
+        let keys = readKeySource(fields, introspection)
         let algorithms = fields[.algorithms].map { readAlgorithms($0, .tokens) } ?? ModelReader.algorithmsByDefault
         let profile = readProfile(fields)
         let scopeClaim = readClaimName(fields, .scopeClaim, "scope_claim", otherwise: "scope")
@@ -55,6 +57,9 @@ extension ModelReader {
             algorithms: algorithms, profile: profile, scopeClaim: scopeClaim, clientClaim: clientClaim,
             leewaySeconds: leeway, certificateAuthorityFile: keys?.authorityFile)
         issuer.proofs = proofs
+        issuer.lifetimeSecondsMax = readLifetime(fields)
+        issuer.introspection = introspection
+        issuer.statusLists = readStatusLists(fields, isLocal: isLocal)
         model.issuers.append(issuer)
     }
 
@@ -110,14 +115,21 @@ extension ModelReader {
         return result
     }
 
+    /// - Parameter introspection: nil without one, and when it is wrong, which has been reported.
     private func readKeySource(
-        _ fields: Fields<IssuerKey>
+        _ fields: Fields<IssuerKey>, _ introspection: IntrospectionModel?
     ) -> (source: IssuerModel.KeySource, authorityFile: String?)? {
         let mend = "write one of `{ jwks_uri: https://… }`, `{ jwks_file: … }` and `{ discovery: true }`"
         guard let node = fields[.keys] else {
+            if let introspection, introspection.givesKeysUp {
+                checkWithoutKeys(fields)
+                return (.none, nil)
+            }
+            guard introspection != nil || fields[.introspection] == nil else { return nil }
+            let unless = introspection == nil ? "" : "; only with `tokens: opaque` and `replies: json` are none needed"
             sink.error(
                 .missingKey, at: fields.position, "an issuer without `keys`",
-                mend: "add `keys:` and " + mend)
+                mend: "add `keys:` and " + mend + unless)
             return nil
         }
         guard let keys = self.fields(node, KeySourceKey.self, at: position(node)) else { return nil }
@@ -164,7 +176,7 @@ extension ModelReader {
         return text(node, "`ca_file`", example: "ca.pem").map(resolved)
     }
 
-    private func resolved(_ path: String) -> String {
+    func resolved(_ path: String) -> String {
         guard let folder, !path.hasPrefix("/") else { return path }
         return folder.hasSuffix("/") ? folder + path : folder + "/" + path
     }

@@ -41,6 +41,12 @@ struct JSONText {
         needsComma = true
     }
 
+    mutating func member(_ name: String, _ value: Bool) {
+        key(name)
+        text += value ? "true" : "false"
+        needsComma = true
+    }
+
     mutating func member(_ name: String, _ values: [String]) {
         array(name, values) { writer, value in writer.element(value) }
     }

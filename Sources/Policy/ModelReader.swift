@@ -26,6 +26,10 @@ final class ModelReader {
     /// For each `kind: tcp` service of the model the scopes that it requires and where they stand.
     var portRequirements: [[(scope: UInt16, position: SourcePosition)]] = []
     var clientIdentities: [CertificateClientModel.Identity: SourcePosition] = [:]
+    /// Each demand on `authorization_details` by its bytes: Unicode knows different bytes as the same text.
+    var detailIndex: [[[UInt8]]: UInt16] = [:]
+    /// Where metadata is published, by host and path, and by whom.
+    var metadataPlaces: [String: (service: String, resource: String, position: SourcePosition)] = [:]
     /// For each service the place of each of its routes, in the order of the model.
     var routePositions: [[SourcePosition]] = []
 
@@ -157,6 +161,9 @@ final class ModelReader {
         }
         if owner == CertificateKey.owner, name.contains("=") {
             return "quote the whole subject, as in `subject: 'CN=a,O=b'`: a `,` ends a value inside `{ }`"
+        }
+        if owner == IntrospectionKey.owner, ["secret", "client_secret", "password", "key"].contains(name) {
+            return "write it into a file and name that with `secret_file` or `key_file`; a policy holds no secrets"
         }
         if owner == ClientKey.owner, CertificateKey.names.contains(where: { "\($0)" == name }) {
             return "write it below `certificate`, as in `certificate: { \(name): … }`"

@@ -1,4 +1,5 @@
 public import Decision
+public import PolicyTables
 
 /// One entry of a policy's `tests`: a request or a connection, what it comes with, and what must come out.
 public struct PolicyTest: Sendable, Equatable {
@@ -99,6 +100,8 @@ public struct TestToken: Sendable, Equatable {
     public var authenticationContext: String?
     /// How long before the request the user authenticated (`auth_time`); nil leaves it out.
     public var authenticationAgeSeconds: Int?
+    /// `authorization_details`; empty leaves the claim out.
+    public var details: [DetailModel] = []
 }
 
 /// The reason with this stable name, or nil.

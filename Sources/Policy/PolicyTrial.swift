@@ -15,12 +15,15 @@ public final class PolicyTrial {
     private let folder: TemporaryFolder?
     private let store: PolicyStore
     private let board = SnapshotBoard()
+    /// Gone with this object, so that nobody can take what it signs for the daemon's; nil where nothing is signed.
+    private let signer: TransactionSigner?
 
     /// - Parameters:
     ///   - source: the bytes that `model` was read from.
     ///   - storeFolder: the store to add the version to; nil makes one that goes with this object.
     public init(model: PolicyModel, source: [UInt8], now: Int64, storeFolder: String? = nil) throws {
         self.model = model
+        signer = try PolicyTrial.makeSigner(model)
         folder = storeFolder == nil ? try TemporaryFolder(prefix: "scopecheck-") : nil
         let path = storeFolder ?? folder?.path ?? ""
         let environment = try Environment(path: path, mapBytes: PolicyTrial.mapBytes, maxReaders: 256)
@@ -28,18 +31,34 @@ public final class PolicyTrial {
         version = try store.add(model, source: source.span, now: now)
     }
 
+    private static func makeSigner(_ model: PolicyModel) throws -> TransactionSigner? {
+        guard model.services.contains(where: \.hasTransactionToken) else { return nil }
+        return TransactionSigner(
+            key: try PrivateKey.generate(.es256), algorithm: .es256, keyID: "policy-trial",
+            issuer: "https://policy-trial.invalid", lifetimeSeconds: 60)
+    }
+
     /// Address space, not memory: the daemon's stores are opened with the same.
     public static let mapBytes = 16 << 30
 
     /// Sets the keys of the policy's issuers, in the policy's order; nil for one without keys.
-    public func setKeys(_ keys: [KeySet?]) throws {
-        let settings = try store.withCatalogue(version) { $0.issuerSettings() } ?? []
+    /// - Parameter asksIssuers: false decides as if no issuer were to be asked about its tokens, for tests whose tokens
+    ///   none of them has made.
+    public func setKeys(_ keys: [KeySet?], asksIssuers: Bool = true) throws {
+        var settings = try store.withCatalogue(version) { $0.issuerSettings() } ?? []
+        if !asksIssuers {
+            for index in settings.indices {
+                settings[index].introspection = .never
+                settings[index].statusListPrefixes = []
+            }
+        }
         var issuers: [IssuerKeys] = []
         for (number, issuer) in settings.enumerated() {
             issuers.append(IssuerKeys(settings: issuer, keys: number < keys.count ? keys[number] : nil))
         }
         let snapshot = IssuerSnapshot(issuers: issuers, generation: 1)
-        board.publish(DecisionSnapshot(activation: 1, version: version, issuers: snapshot))
+        board.publish(
+            DecisionSnapshot(activation: 1, version: version, issuers: snapshot, transactions: signer))
     }
 
     /// A decider that collects details.

@@ -11,6 +11,9 @@ extension ModelReader {
         (.tokenFrom, "there is no token; `clients` say by certificate who may connect"),
         (.publicPort, "there is no URL; remove it"),
         (.proof, "there is no token; the certificate that opens the port is itself the proof"),
+        (.resource, "there is no URL; remove it"),
+        (.forwardToken, "there is no token; remove it"),
+        (.transactionToken, "there is no token; remove it"),
         (.routes, "there is no path; write the `scopes` on the service itself"),
     ]
 

@@ -63,6 +63,7 @@ extension ModelReader {
         var demandsNonce = false
         var contexts: [String] = []
         var ageSecondsMax: UInt32 = 0
+        var details: [UInt16] = []
     }
 
     /// - Parameter ground: nil when it could not be read, which has been reported.
@@ -71,7 +72,7 @@ extension ModelReader {
     ) -> TokenDemands {
         var result = TokenDemands()
         if ground == .public || ground == .preflight {
-            for key in [RouteKey.proof, .nonce, .contexts, .authenticationAge] {
+            for key in [RouteKey.proof, .nonce, .contexts, .authenticationAge, .details] {
                 guard let node = fields.keyNode(key) else { continue }
                 sink.error(
                     .noEffect, at: position(node),
@@ -89,6 +90,7 @@ extension ModelReader {
         {
             result.ageSecondsMax = UInt32(clamping: seconds)
         }
+        if let node = fields[.details] { result.details = readDemandedDetails(node) }
         return result
     }
 
@@ -200,7 +202,7 @@ extension ModelReader {
 // MARK: Policy tests
 
 extension ModelReader {
-    /// What a test says of its token's binding and of the user's authentication.
+    /// What a test says of its token's binding, of the user's authentication and of what the user agreed to.
     func readTestProof(_ fields: Fields<TestKey>, _ token: inout TestToken) {
         if let node = fields[.proof], let name = choice(node, "proof", TestToken.Proof.allCases.map(\.rawValue)) {
             token.proof = TestToken.Proof(rawValue: name)
@@ -210,5 +212,6 @@ extension ModelReader {
             token.authenticationAgeSeconds = seconds(
                 node, "`auth_age`", 0...2 * ModelReader.authenticationAgeSecondsMax, example: "10m", takesDays: true)
         }
+        if let node = fields[.details] { token.details = readDetails(node).map(\.detail) }
     }
 }

@@ -54,6 +54,7 @@ extension ModelReader {
             route.demandsNonce = demands.demandsNonce
             route.authenticationContexts = demands.contexts
             route.authenticationAgeSecondsMax = demands.ageSecondsMax
+            route.details = demands.details
             context.positions.append(place)
             context.routes.append(route)
         }

@@ -83,6 +83,7 @@ extension ModelReader {
                 .wrongKind, at: position(key), "`scopes` of a service that is not `kind: tcp`",
                 mend: "write `scopes` on each route, or `kind: tcp` if there is no HTTP on its ports")
         }
+        let before = sink.errorCount
         var context = ServiceContext(name: name)
         let hosts = readHosts(fields)
         if let node = fields[.ports] { context.ports = ports(node, "`ports`") ?? [] }
@@ -96,6 +97,11 @@ extension ModelReader {
             context.observeUntil = until
         }
         readRoutes(fields, &context)
+        let errorCount = sink.errorCount
+        let resource = readResource(fields, hosts: hosts, name: name)
+        if let resource, let node = fields[.resource], sink.errorCount == errorCount {
+            addMetadataRoute(resource, node, &context)
+        }
         let issuers = readServiceIssuers(fields, name: name, needsToken: context.needsToken)
         let audience = readServiceAudience(fields, issuers: issuers)
         servicePositions.append(position(key))
@@ -104,6 +110,10 @@ extension ModelReader {
             name: name, hosts: hosts, ports: context.ports, issuers: issuers, audience: audience,
             tokenSource: tokenSource, routes: context.routes)
         service.publicPort = publicPort
+        service.forwardsToken = readForwardToken(fields, isHeader: context.takesHeader)
+        service.hasTransactionToken = readTransactionToken(
+            fields, context.routes, isGood: sink.errorCount == before)
+        service.resource = resource
         model.services.append(service)
     }
 
@@ -253,7 +263,20 @@ extension ModelReader {
             }
             seen[index] = member
         }
+        checkAsked(seen, name: name)
         return seen.keys.sorted()
+    }
+
+    /// Nothing in an opaque token says whose it is, and no issuer may see those of another.
+    private func checkAsked(_ issuers: [UInt16: Int], name: String) {
+        let asked = issuers.filter { model.issuers[Int($0.key)].introspection != nil }.sorted { $0.value < $1.value }
+        guard asked.count > 1 else { return }
+        let names = asked.map { model.issuers[Int($0.key)].issuer }
+        sink.error(
+            .conflictingKeys, at: position(asked[1].value),
+            "two issuers of \(quoted(name)) would be asked about the same opaque tokens: \(quotedList(names))",
+            mend: "keep one issuer with `introspection` here, or write a service for each",
+            notes: [Diagnostic.Note(position: position(asked[0].value), message: "the first one")])
     }
 
     private func readServiceAudience(_ fields: Fields<ServiceKey>, issuers: [UInt16]) -> String? {

@@ -197,6 +197,7 @@ extension ModelReader {
     private func readToken(_ fields: Fields<TestKey>) -> TestToken? {
         let describing = [
             TestKey.scopes, .subject, .client, .issuer, .audience, .claims, .proof, .context, .authenticationAge,
+            .details,
         ].compactMap { fields.keyNode($0) }
         var token = TestToken()
         if let node = fields[.token] {
@@ -272,6 +273,7 @@ extension ModelReader {
         let own = [
             "iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "client_id": "client",
             "cnf": "proof", "acr": "acr", "auth_time": "auth_age",
+            "authorization_details": "authorization_details",
         ]
         var result: [TestToken.Claim] = []
         forEachEntry(node) { key, value, name in

@@ -39,7 +39,7 @@ public final class PolicyTestRunner {
             sets.append(try KeySet.parse(jwks: document.span, algorithms: issuer.algorithms, fetchedAt: now))
             keys.append(jwk)
         }
-        try trial.setKeys(sets)
+        try trial.setKeys(sets, asksIssuers: false)
         decider = try trial.makeDecider()
     }
 
@@ -175,27 +175,41 @@ public final class PolicyTestRunner {
         add(issuer.scopeClaim, token.scopes.joined(separator: " "))
         claims.add("aud", strings: Array(Set(audiences)).sorted())
         let leeway = Int64(issuer.leewaySeconds)
+        let lifetime = issuer.lifetimeSecondsMax > 0 ? Int64(issuer.lifetimeSecondsMax) : Int64.max
         switch token.state {
         case .valid:
             claims.add("iat", number: time)
-            claims.add("exp", number: time + 3_600)
+            claims.add("exp", number: time + min(3_600, lifetime))
         case .expired:
-            claims.add("iat", number: time - 7_200)
+            claims.add("iat", number: time - leeway - 1 - min(3_600, lifetime))
             claims.add("exp", number: time - leeway - 1)
         case .notYetValid:
             claims.add("iat", number: time)
             claims.add("nbf", number: time + leeway + 3_600)
-            claims.add("exp", number: time + leeway + 7_200)
+            claims.add("exp", number: time + min(leeway + 7_200, lifetime))
         }
         if let binding { claims.add("cnf", json: try binding.confirmation()) }
         if let context = token.authenticationContext { claims.add("acr", string: context) }
         if let age = token.authenticationAgeSeconds { claims.add("auth_time", number: time - Int64(age)) }
+        if !token.details.isEmpty { claims.add("authorization_details", json: detailsJSON(token.details)) }
         for claim in token.claims { claims.add(claim.name, string: claim.value) }
         let jwk = keys[issuerIndex]
         let text = try TokenMint.token(
             claims: claims.text().span, key: jwk.key, algorithm: jwk.algorithm, keyID: jwk.keyID)
         return String(decoding: text, as: UTF8.self)
     }
+}
+
+/// An array of objects (RFC 9396 §2); empty lists are left out.
+private func detailsJSON(_ details: [DetailModel]) -> [UInt8] {
+    let objects = details.map { detail in
+        var writer = JSONObjectWriter()
+        writer.add("type", string: detail.type)
+        if !detail.actions.isEmpty { writer.add("actions", strings: detail.actions) }
+        if !detail.locations.isEmpty { writer.add("locations", strings: detail.locations) }
+        return writer.text()
+    }
+    return [0x5B] + Array(objects.joined(separator: [0x2C])) + [0x5D]
 }
 
 extension ConnectionFacts {

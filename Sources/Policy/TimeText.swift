@@ -133,6 +133,29 @@ func readDuration(
     return value
 }
 
+/// Reads a short duration: a whole number and `ms` or `s`, as `800ms`, `2s`.
+func readMilliseconds(
+    _ text: ArraySlice<UInt8>, _ range: ClosedRange<Int>, example: String
+) throws(TextProblem) -> Int {
+    let isShort = text.suffix(2).elementsEqual("ms".utf8)
+    guard text.last == 0x73, let number = decimal(text.dropLast(isShort ? 2 : 1)) else {
+        throw TextProblem(
+            code: .badDuration, offset: 0, message: "\(quoted(text)) is not a duration",
+            mend: "write a whole number with `ms` or `s`, as in `\(example)`")
+    }
+    let value = isShort ? number : number * 1_000
+    guard range.contains(value) else {
+        let isMore = value > range.upperBound
+        let limit = isMore ? range.upperBound : range.lowerBound
+        let limitText = limit % 1_000 == 0 ? "\(limit / 1_000)s" : "\(limit)ms"
+        throw TextProblem(
+            code: .badDuration, offset: 0,
+            message: "\(quoted(text)) is \(isMore ? "more" : "less") than `\(limitText)`",
+            mend: "write at \(isMore ? "most" : "least") `\(limitText)`")
+    }
+    return value
+}
+
 /// `90s`, `5m`, `24h`, `30d`: in the largest unit that it is a whole number of, days from two on.
 func durationText(_ seconds: Int) -> String {
     if seconds >= 2 * 86_400, seconds % 86_400 == 0 { return "\(seconds / 86_400)d" }

@@ -5,8 +5,12 @@ enum WebAddress {
     static let bytesMax = 2_048
 
     /// Checks an https URL, or an http one whose host is this machine (for development).
-    /// - Parameter allowsQuery: false for issuer identifiers (RFC 8414 §2: no query and no fragment).
-    static func check(_ text: ArraySlice<UInt8>, allowsQuery: Bool) throws(TextProblem) {
+    /// - Parameters:
+    ///   - allowsQuery: false for issuer identifiers (RFC 8414 §2: no query and no fragment).
+    ///   - risk: what anyone on the way could do without https.
+    static func check(
+        _ text: ArraySlice<UInt8>, allowsQuery: Bool, risk: String = "change the keys"
+    ) throws(TextProblem) {
         func problem(_ offset: Int, _ message: String, _ mend: String) -> TextProblem {
             TextProblem(code: .badURL, offset: offset, message: message, mend: mend)
         }
@@ -42,7 +46,7 @@ enum WebAddress {
         let host = try readAuthority(authority, offset: offset)
         if !isSecure, !isLoopback(host) {
             throw problem(
-                0, "\(quoted(text)) is not https; anyone on the way could change the keys",
+                0, "\(quoted(text)) is not https; anyone on the way could \(risk)",
                 "write `https://`; http is for `localhost`, `127.0.0.1` and `[::1]` only")
         }
     }
@@ -72,6 +76,14 @@ enum WebAddress {
                 code: .badURL, offset: offset, message: "`*` in the host of a URL", mend: "write one host")
         }
         return host
+    }
+
+    /// Whether the host of a URL is this machine.
+    static func isLocal(_ text: ArraySlice<UInt8>) -> Bool {
+        let rest = text.drop { $0 != 0x2F }.dropFirst(2)
+        var host = rest.prefix { $0 != 0x2F && $0 != 0x3F }
+        if let colon = host.lastIndex(of: 0x3A), host.last != 0x5D { host = host[..<colon] }
+        return isLoopback(host)
     }
 
     private static func isLoopback(_ host: ArraySlice<UInt8>) -> Bool {

@@ -113,6 +113,46 @@ public struct Catalogue: ~Escapable {
         return bytes.bytes(at: name)
     }
 
+    // MARK: Authorization details
+
+    /// What routes demand of `authorization_details`, in the order that rules number them.
+    /// - Returns: nil when the catalogue is corrupt.
+    public func details() -> [DetailModel]? {
+        // DENY: with fewer of them than were written a demand would be taken for another one.
+        guard let count = bytes.littleEndian32(at: CatalogueLayout.detailCount), count <= DetailModel.countMax else {
+            return nil
+        }
+        var result: [DetailModel] = []
+        for index in 0..<Int(count) {
+            guard let offset = record(CatalogueLayout.detailDirectory, index, of: Int(count)),
+                let detail = detail(at: offset)
+            else { return nil }
+            result.append(detail)
+        }
+        return result
+    }
+
+    private func detail(at offset: Int) -> DetailModel? {
+        guard offset >= CatalogueLayout.headerBytes, let actions = bytes.littleEndian16(at: offset),
+            let locations = bytes.littleEndian16(at: offset + 2),
+            let (texts, _) = texts(at: offset + 4, 1 + Int(actions) + Int(locations))
+        else { return nil }
+        return DetailModel(
+            type: texts[0], actions: Array(texts[1..<1 + Int(actions)]), locations: Array(texts[(1 + Int(actions))...]))
+    }
+
+    /// Texts that follow each other, and the offset after the last one.
+    func texts(at offset: Int, _ count: Int) -> (texts: [String], end: Int)? {
+        var result: [String] = []
+        var end = offset
+        for _ in 0..<count {
+            guard let range = text(at: end) else { return nil }
+            result.append(String(lossy: bytes.bytes(at: range)))
+            end += 2 + Int(range.count)
+        }
+        return (result, end)
+    }
+
     // MARK: Services
 
     /// A service by `RouteRule.serviceIndex`.
@@ -122,91 +162,5 @@ public struct Catalogue: ~Escapable {
             return nil
         }
         return ServiceRecord(bytes, at: offset)
-    }
-}
-
-/// One service of a catalogue.
-public struct ServiceRecord: ~Escapable {
-    private let bytes: Span<UInt8>
-    public let tokenSource: TokenSourceKind
-    public let issuerCount: Int
-    /// Ports of the listener; 0 is any.
-    public let portCount: Int
-    public let routeCount: Int
-    /// What clients write into URLs where it is not the listener's port; 0 when it is.
-    public let publicPort: UInt16
-    private let nameRange: ByteRange
-    private let audienceRange: ByteRange
-    private let sourceRange: ByteRange
-    private let issuers: Int
-
-    @_lifetime(copy bytes)
-    init?(_ bytes: Span<UInt8>, at offset: Int) {
-        guard offset >= CatalogueLayout.headerBytes, offset < bytes.count,
-            let source = TokenSourceKind(rawValue: bytes[offset]),
-            let issuerCount = bytes.littleEndian16(at: offset + CatalogueLayout.serviceIssuers),
-            let portCount = bytes.littleEndian16(at: offset + CatalogueLayout.servicePorts),
-            let publicPort = bytes.littleEndian16(at: offset + CatalogueLayout.servicePublicPort),
-            let routeCount = bytes.littleEndian32(at: offset + CatalogueLayout.serviceRoutes)
-        else { return nil }
-        var end = offset + CatalogueLayout.serviceTexts
-        var ranges: (ByteRange, ByteRange, ByteRange) = (.absent, .absent, .absent)
-        for index in 0..<3 {
-            guard let count = bytes.littleEndian16(at: end) else { return nil }
-            let range = ByteRange(start: end + 2, count: Int(count))
-            switch index {
-            case 0: ranges.0 = range
-            case 1: ranges.1 = range
-            default: ranges.2 = range
-            }
-            end += 2 + Int(count)
-        }
-        guard end + 2 * (Int(issuerCount) + Int(portCount)) <= bytes.count else { return nil }
-        self.bytes = bytes
-        tokenSource = source
-        self.issuerCount = Int(issuerCount)
-        self.portCount = Int(portCount)
-        self.routeCount = Int(routeCount)
-        self.publicPort = publicPort
-        (nameRange, audienceRange, sourceRange) = ranges
-        issuers = end
-    }
-
-    public var name: Span<UInt8> {
-        @_lifetime(copy self)
-        get { bytes.bytes(at: nameRange) }
-    }
-
-    /// What a token must name in `aud`; empty when the issuer's own list is the only check.
-    public var audience: Span<UInt8> {
-        @_lifetime(copy self)
-        get { bytes.bytes(at: audienceRange) }
-    }
-
-    /// The cookie's name or the subprotocol's marker; empty for the header.
-    public var tokenSourceName: Span<UInt8> {
-        @_lifetime(copy self)
-        get { bytes.bytes(at: sourceRange) }
-    }
-
-    /// An issuer that may speak for the service, by its index in the policy; nil beyond `issuerCount`.
-    public func issuer(_ index: Int) -> Int? {
-        guard index >= 0, index < issuerCount, let value = bytes.littleEndian16(at: issuers + 2 * index)
-        else {
-            return nil
-        }
-        return Int(value)
-    }
-
-    /// Whether the issuer may speak for the service.
-    public func allows(issuer: Int) -> Bool {
-        for index in 0..<issuerCount where self.issuer(index) == issuer { return true }
-        return false
-    }
-
-    /// A port of the listener that the service is bound to; nil beyond `portCount`.
-    public func port(_ index: Int) -> UInt16? {
-        guard index >= 0, index < portCount else { return nil }
-        return bytes.littleEndian16(at: issuers + 2 * (issuerCount + index))
     }
 }

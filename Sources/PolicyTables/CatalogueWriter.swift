@@ -21,6 +21,7 @@ struct CatalogueWriter {
         }
         try output.appendDirectory(
             places, count: CatalogueLayout.claimCount, at: CatalogueLayout.claimDirectory, in: "the catalogue")
+        try writeDetails()
         let total = try here()
         output.store(CatalogueLayout.magic, at: 0)
         output.store(TableLayout.version, at: 4)
@@ -35,6 +36,7 @@ struct CatalogueWriter {
     private mutating func writeIssuers() throws(PolicyTableError) {
         var places: [UInt32] = []
         for issuer in model.issuers {
+            if let fault = issuer.fault { throw PolicyTableError.invalidModel("`\(issuer.issuer)` \(fault)") }
             places.append(try here())
             output.append(issuer.profile.rawValue)
             let keyPlace: String
@@ -48,16 +50,23 @@ struct CatalogueWriter {
             case .discovery:
                 output.append(2)
                 keyPlace = ""
+            case .none:
+                output.append(3)
+                keyPlace = ""
             }
             output.append(littleEndian16: issuer.leewaySeconds)
             output.append(littleEndian16: try tableNumber(issuer.algorithms.count, "the algorithms of an issuer"))
             output.append(littleEndian16: try tableNumber(issuer.audiences.count, "the audiences of an issuer"))
             try writeProofs(issuer)
+            try writeIntrospection(issuer)
+            let asked = issuer.introspection
             let texts = [
                 issuer.issuer, issuer.scopeClaim, issuer.clientClaim, keyPlace,
-                issuer.certificateAuthorityFile ?? "",
+                issuer.certificateAuthorityFile ?? "", asked?.endpoint ?? "", asked?.clientID ?? "",
+                asked?.secretFile ?? "", asked?.keyFile ?? "", asked?.certificateFile ?? "",
+                asked?.certificateAuthorityFile ?? "",
             ]
-            for text in texts + issuer.audiences { try append(text: text, "a text of an issuer") }
+            for text in texts + issuer.audiences + issuer.statusLists { try append(text: text, "a text of an issuer") }
             for algorithm in issuer.algorithms + issuer.proofs.algorithms { output.append(algorithm.rawValue) }
         }
         try output.appendDirectory(
@@ -77,6 +86,44 @@ struct CatalogueWriter {
         output.append(littleEndian16: proofs.aheadSecondsMax)
         output.append(proofs.demandsNonce ? 1 : 0)
         output.append(algorithms)
+    }
+
+    private mutating func writeIntrospection(_ issuer: IssuerModel) throws(PolicyTableError) {
+        output.append(littleEndian32: issuer.lifetimeSecondsMax)
+        output.append(littleEndian16: try tableNumber(issuer.statusLists.count, "the status lists of an issuer"))
+        guard let asked = issuer.introspection else {
+            output += [UInt8](
+                repeating: 0, count: CatalogueLayout.issuerTexts - CatalogueLayout.issuerIntrospection)
+            return
+        }
+        output.append(asked.use.rawValue + 1)
+        output.append(asked.authentication.rawValue)
+        output.append(asked.demandsJWT ? 1 : 0)
+        output.append(0)
+        output.append(littleEndian16: asked.cacheSecondsMax)
+        output.append(littleEndian16: asked.negativeSecondsMax)
+        output.append(littleEndian16: asked.timeoutMilliseconds)
+    }
+
+    private mutating func writeDetails() throws(PolicyTableError) {
+        guard model.details.count <= DetailModel.countMax else {
+            throw PolicyTableError.tooLarge(
+                what: "the list of demands on `authorization_details`", limit: DetailModel.countMax)
+        }
+        var places: [UInt32] = []
+        for detail in model.details {
+            guard !detail.type.isEmpty else {
+                throw PolicyTableError.invalidModel("an authorization detail has no type")
+            }
+            places.append(try here())
+            output.append(littleEndian16: try tableNumber(detail.actions.count, "the actions of a detail"))
+            output.append(littleEndian16: try tableNumber(detail.locations.count, "the locations of a detail"))
+            for text in [detail.type] + detail.actions + detail.locations {
+                try append(text: text, "a text of an authorization detail")
+            }
+        }
+        try output.appendDirectory(
+            places, count: CatalogueLayout.detailCount, at: CatalogueLayout.detailDirectory, in: "the catalogue")
     }
 
     private mutating func writeScopes() throws(PolicyTableError) {
@@ -119,7 +166,10 @@ struct CatalogueWriter {
             case .webSocketProtocol(let marker): (kind, sourceName) = (.webSocketProtocol, marker)
             }
             output.append(kind.rawValue)
-            output.append(0)
+            var flags: UInt8 = 0
+            if !service.forwardsToken { flags |= CatalogueLayout.serviceKeepsToken }
+            if service.hasTransactionToken { flags |= CatalogueLayout.serviceTransactionToken }
+            output.append(flags)
             output.append(littleEndian16: try tableNumber(service.issuers.count, "the issuers of a service"))
             output.append(littleEndian16: try tableNumber(service.ports.count, "the ports of a service"))
             output.append(littleEndian16: service.publicPort)
@@ -127,6 +177,8 @@ struct CatalogueWriter {
             try append(text: service.name, "the name of a service")
             try append(text: service.audience ?? "", "the audience of `\(service.name)`")
             try append(text: sourceName, "the token source of `\(service.name)`")
+            let metadata = try service.metadataPlace()?.url ?? ""
+            try append(text: metadata, "the metadata URL of `\(service.name)`")
             for issuer in service.issuers {
                 guard Int(issuer) < model.issuers.count else {
                     throw PolicyTableError.invalidModel("`\(service.name)` names the issuer number \(issuer)")

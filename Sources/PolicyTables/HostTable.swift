@@ -33,6 +33,8 @@ public struct RouteRule: Sendable, Equatable {
     public let authenticationAgeSecondsMax: UInt32
     /// Values of which the token's `acr` must be one, when there are any.
     public let acrCount: Int
+    /// Demands on `authorization_details`, which must all hold.
+    public let detailCount: Int
 
     let offset: Int
     let methodBytes: Int
@@ -41,7 +43,8 @@ public struct RouteRule: Sendable, Equatable {
     var scopesOffset: Int { offset + HostLayout.ruleBytes }
     var bindingsOffset: Int { scopesOffset + 2 * (allCount + anyCount) }
     var portsOffset: Int { bindingsOffset + HostLayout.bindingBytes * bindingCount }
-    var methodOffset: Int { portsOffset + 2 * portCount }
+    var detailsOffset: Int { portsOffset + 2 * portCount }
+    var methodOffset: Int { detailsOffset + 2 * detailCount }
     var labelOffset: Int { methodOffset + methodBytes }
     var acrOffset: Int { labelOffset + labelBytes }
 }
@@ -108,13 +111,15 @@ public struct HostTable: ~Escapable {
             // DENY: a demand that this build does not know must not be taken for none.
             let proof = ProofDemand(rawValue: bytes[offset + HostLayout.ruleProof]),
             let acr = half(offset + HostLayout.ruleAcr),
-            let age = bytes.littleEndian32(at: offset + HostLayout.ruleAuthenticationAge)
+            bytes[offset + HostLayout.ruleNonce] <= 1,
+            let age = bytes.littleEndian32(at: offset + HostLayout.ruleAuthenticationAge),
+            let details = half(offset + HostLayout.ruleDetails)
         else { return nil }
         let rule = RouteRule(
             serviceIndex: service, routeIndex: route, ground: ground,
             observeUntil: Int64(bitPattern: until), allCount: all, anyCount: any, bindingCount: bindings,
             portCount: ports, proof: proof, demandsNonce: bytes[offset + HostLayout.ruleNonce] != 0,
-            authenticationAgeSecondsMax: age, acrCount: acr, offset: offset,
+            authenticationAgeSecondsMax: age, acrCount: acr, detailCount: details, offset: offset,
             methodBytes: Int(bytes[offset + HostLayout.ruleMethodBytes]), labelBytes: label)
         // DENY: a rule without scopes would be satisfied by any token.
         guard ground != .scopes || all + any > 0 else { return nil }
@@ -132,6 +137,13 @@ public struct HostTable: ~Escapable {
     public func scope(of rule: RouteRule, any index: Int) -> UInt16? {
         guard index >= 0, index < rule.anyCount else { return nil }
         return bytes.littleEndian16(at: rule.scopesOffset + 2 * (rule.allCount + index))
+    }
+
+    /// A demand of the rule on `authorization_details`, by its index in `IssuerSettings.details`; nil beyond
+    /// `detailCount`. An index that the settings do not have is met by no token.
+    public func detail(of rule: RouteRule, _ index: Int) -> Int? {
+        guard index >= 0, index < rule.detailCount else { return nil }
+        return half(rule.detailsOffset + 2 * index)
     }
 
     /// A binding of the rule; nil beyond `bindingCount`.

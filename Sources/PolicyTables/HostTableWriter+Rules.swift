@@ -94,6 +94,9 @@ extension HostTableWriter {
         }
         try checkCounts(route, all, any)
         try checkProof(route, ground)
+        for detail in route.details where Int(detail) >= model.details.count {
+            throw PolicyTableError.invalidModel("`\(route.label)` demands the authorization detail number \(detail)")
+        }
         keys.setRule(UInt32(clamping: output.count), of: item)
         noteRule()
         output.append(littleEndian32: keys.items[item].service)
@@ -108,9 +111,11 @@ extension HostTableWriter {
         output.append(route.demandsNonce ? 1 : 0)
         output.append(littleEndian16: UInt16(route.authenticationContexts.count))
         output.append(littleEndian32: route.authenticationAgeSecondsMax)
+        output.append(littleEndian16: UInt16(route.details.count))
         for scope in all + any { output.append(littleEndian16: scope) }
         for binding in route.bindings { try writeBinding(binding, route) }
         for port in route.ports { output.append(littleEndian16: port) }
+        for detail in route.details { output.append(littleEndian16: detail) }
         output.append(contentsOf: route.method.utf8)
         output.append(contentsOf: route.label.utf8)
         for value in route.authenticationContexts {
@@ -141,7 +146,7 @@ extension HostTableWriter {
         let limit = Int(UInt16.max)
         let counts = [
             route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count,
-            route.authenticationContexts.count,
+            route.authenticationContexts.count, route.details.count,
         ]
         for count in counts where count > limit {
             throw PolicyTableError.tooLarge(
@@ -157,7 +162,7 @@ extension HostTableWriter {
     private func checkProof(_ route: RouteModel, _ ground: RouteGround) throws(PolicyTableError) {
         let demandsNothing =
             route.proof == .none && !route.demandsNonce && route.authenticationContexts.isEmpty
-            && route.authenticationAgeSecondsMax == 0
+            && route.authenticationAgeSecondsMax == 0 && route.details.isEmpty
         guard ground == .scopes || demandsNothing else {
             throw PolicyTableError.invalidModel("`\(route.label)` demands a proof and takes no token")
         }

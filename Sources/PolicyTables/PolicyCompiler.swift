@@ -1,5 +1,5 @@
-/// Compiles a checked model: one catalogue, one table for each host, and one for all ports without HTTP. Made on
-/// demand, one host at a time, so that a large policy never stands twice in memory.
+/// Compiles a checked model: one catalogue, one table for each host, the metadata of services, and one table for all
+/// ports without HTTP. Tables are made on demand, one host at a time, so that a large policy never stands twice in memory.
 ///
 /// The same model gives the same bytes.
 public struct PolicyCompiler: Sendable {
@@ -8,6 +8,8 @@ public struct PolicyCompiler: Sendable {
     public let hosts: [String]
     /// Names of the claims that routes bind, in byte order; `RouteBinding.claimIndex` counts here.
     public let boundClaims: [String]
+    /// Of all services that publish some, in the order of host and path.
+    public let metadata: [ResourceMetadata]
 
     private let servicesByHost: [[Int]]
     private let claimNumbers: [[UInt8]: UInt16]
@@ -38,6 +40,7 @@ public struct PolicyCompiler: Sendable {
         var numbers: [[UInt8]: UInt16] = [:]
         for (number, claim) in sortedClaims.enumerated() { numbers[claim] = UInt16(number) }
         claimNumbers = numbers
+        metadata = try model.resourceMetadata()
     }
 
     /// The catalogue's bytes.

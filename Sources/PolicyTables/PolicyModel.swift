@@ -12,7 +12,27 @@ public struct PolicyModel: Sendable, Equatable {
     public var portServices: [PortServiceModel] = []
     /// Who may hold which scopes, by certificate.
     public var certificateClients: [CertificateClientModel] = []
+    /// What routes demand of `authorization_details`, each different demand once. Tokens are held against all of them
+    /// when they are verified.
+    public var details: [DetailModel] = []
     public init() {}
+}
+
+/// A demand on a token's `authorization_details` (RFC 9396 §2): some element has exactly this type, every action, and,
+/// where locations are listed, one of them.
+public struct DetailModel: Sendable, Hashable {
+    public var type: String
+    public var actions: [String]
+    public var locations: [String]
+
+    /// Most demands of one policy: each token is held against all of them.
+    public static let countMax = 256
+
+    public init(type: String, actions: [String] = [], locations: [String] = []) {
+        self.type = type
+        self.actions = actions
+        self.locations = locations
+    }
 }
 
 /// How one issuer's tokens are verified. An issuer is named by its exact identifier.
@@ -24,6 +44,8 @@ public struct IssuerModel: Sendable, Equatable {
         case uri(String)
         /// RFC 8414 / OpenID Connect discovery below the issuer's own URL.
         case discovery
+        /// None: the issuer has only tokens that it is asked about.
+        case none
     }
 
     public enum Profile: UInt8, Sendable {
@@ -49,6 +71,12 @@ public struct IssuerModel: Sendable, Equatable {
     public var clientClaim: String
     /// Tolerance for exp and nbf, seconds, 0 to 300.
     public var leewaySeconds: UInt16
+    /// Longest time from `iat` to `exp`, seconds; 0 sets no limit. Bounds how long revocations must be kept.
+    public var lifetimeSecondsMax: UInt32 = 0
+    /// How the issuer is asked whether a token is active (RFC 7662); nil never asks.
+    public var introspection: IntrospectionModel?
+    /// Status lists of this issuer's tokens lie at or below these URIs; empty leaves their `status` claims alone.
+    public var statusLists: [String] = []
 
     public init(
         issuer: String, audiences: [String], keySource: KeySource, algorithms: [SignatureAlgorithm],
@@ -64,6 +92,55 @@ public struct IssuerModel: Sendable, Equatable {
         self.clientClaim = clientClaim
         self.leewaySeconds = leewaySeconds
         self.certificateAuthorityFile = certificateAuthorityFile
+    }
+}
+
+/// How an issuer is asked whether a token is active (RFC 7662, RFC 9701).
+public struct IntrospectionModel: Sendable, Equatable {
+    public enum Use: UInt8, Sendable {
+        /// Tokens that are no JWS.
+        case opaque = 0
+        /// Every token; a JWS is verified here first.
+        case all = 1
+    }
+
+    /// How we authenticate (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2).
+    public enum Authentication: UInt8, Sendable {
+        case basic = 0
+        case post = 1
+        case privateKeyJWT = 2
+        case mutualTLS = 3
+    }
+
+    /// https URL, or http to a loopback address of a loopback issuer.
+    public var endpoint: String
+    public var clientID: String
+    public var use = Use.opaque
+    public var authentication: Authentication
+    /// Whether only signed replies (RFC 9701) are taken.
+    public var demandsJWT = false
+    /// For `basic` and `post`; relative to the policy's folder, as all of these.
+    public var secretFile: String?
+    /// A private JWK for `privateKeyJWT`, a PEM key for `mutualTLS`.
+    public var keyFile: String?
+    /// PEM chain, for `mutualTLS`.
+    public var certificateFile: String?
+    public var certificateAuthorityFile: String?
+    /// How long an active reply is believed, seconds, 1 to 3,600; never beyond the token's `exp`.
+    public var cacheSecondsMax: UInt16 = 60
+    /// How long an inactive one is, seconds, 0 to 60.
+    public var negativeSecondsMax: UInt16 = 5
+    /// For the whole exchange, milliseconds, 50 to 5,000.
+    public var timeoutMilliseconds: UInt16 = 800
+
+    public static let cacheSecondsLimit = 3_600
+    public static let negativeSecondsLimit = 60
+    public static let timeoutMillisecondsRange = 50...5_000
+
+    public init(endpoint: String, clientID: String, authentication: Authentication) {
+        self.endpoint = endpoint
+        self.clientID = clientID
+        self.authentication = authentication
     }
 }
 
@@ -125,6 +202,13 @@ public struct ServiceModel: Sendable, Equatable {
     public var tokenSource: TokenSource
     /// The port that clients write into URLs, where it is not the listener's; 0 when it is. Proofs name it.
     public var publicPort: UInt16 = 0
+    /// Whether the backend may see the client's own token.
+    public var forwardsToken = true
+    /// Whether an allow carries a transaction token of ours for the backend.
+    public var hasTransactionToken = false
+    /// The protected resource's identifier (RFC 9728 §1.2), an https URL with a host of the service; nil publishes no
+    /// metadata.
+    public var resource: String?
     public var routes: [RouteModel]
 
     public init(
@@ -195,6 +279,8 @@ public struct RouteModel: Sendable, Equatable {
     public var authenticationContexts: [String] = []
     /// How long ago the user may have authenticated (`auth_time`), seconds, from 1; 0 demands nothing.
     public var authenticationAgeSecondsMax: UInt32 = 0
+    /// Demands on `authorization_details` that must all hold: indices into `PolicyModel.details`.
+    public var details: [UInt16] = []
     /// As written in the policy, e.g. `GET /orders/{order}`: the name in answers and logs.
     public var label: String
 

@@ -102,8 +102,8 @@ extension PolicyStore {
         var seal = TableSeal()
         var batch: [(key: [UInt8], table: [UInt8])] = []
         var batchBytes = 0
-        // In the order of the keys: index -1 is the catalogue, and the ports come after the hosts.
-        for index in -1...compiler.hosts.count {
+        // In the order of the keys: index -1 is the catalogue, then hosts, metadata and the ports.
+        for index in -1...compiler.hosts.count + compiler.metadata.count {
             let part: (key: [UInt8], table: [UInt8])?
             do throws(PolicyTableError) {
                 part = try self.part(index, version, compiler)
@@ -131,6 +131,13 @@ extension PolicyStore {
         if index < 0 { return (TableKey.catalogue(version), try compiler.catalogue()) }
         if index < compiler.hosts.count {
             return (TableKey.host(version, compiler.hosts[index]), try compiler.hostTable(index))
+        }
+        let later = index - compiler.hosts.count
+        if later < compiler.metadata.count {
+            let metadata = compiler.metadata[later]
+            return (
+                TableKey.metadata(version, host: metadata.place.host, path: metadata.place.path), metadata.document
+            )
         }
         guard let ports = try compiler.portTable() else { return nil }
         return (TableKey.ports(version), ports)

@@ -13,6 +13,7 @@ internal import Synchronization
 ///     sources    version → source, as it was given
 ///     tables     first 16 bytes of version · "c" → catalogue
 ///                first 16 bytes of version · "h" · host → host table
+///                first 16 bytes of version · "m" · host · path → metadata of a protected resource, JSON
 ///                first 16 bytes of version · "p" → port table, when there are ports without HTTP
 ///     state      "active" → Activation; "n" · number big-endian → Activation
 ///     keys       SHA-256 of issuer → StoredKeys
@@ -94,6 +95,21 @@ public final class PolicyStore: Sendable {
         return result
     }
 
+    /// The metadata document of a protected resource (RFC 9728 §2) in a complete version.
+    /// - Parameters:
+    ///   - host: canonical.
+    ///   - path: of the request, `/.well-known/oauth-protected-resource` and what follows, exactly.
+    /// - Returns: JSON; nil when the version publishes none there.
+    public func metadata(_ version: Digest, host: String, path: String) throws(PolicyStoreError) -> [UInt8]? {
+        _ = try currentInfo(version)
+        let key = TableKey.metadata(version, host: host, path: path)
+        // What is longer has not been stored, and LMDB would take the question for a fault.
+        guard key.count <= Environment.keyBytesMax, !host.isEmpty,
+            path.utf8.starts(with: MetadataPlace.wellKnownPath.utf8)
+        else { return nil }
+        return try read(tables, key) { [UInt8](copying: $0) }
+    }
+
     /// Lends every host's table of a complete version, in byte order of the hosts, until `body` returns
     /// `stop`.
     public func forEachHost(
@@ -157,6 +173,7 @@ enum TableKey {
     static let versionBytes = 16
     static let catalogueMark: UInt8 = 0x63
     static let hostMark: UInt8 = 0x68
+    static let metadataMark: UInt8 = 0x6D
     static let portMark: UInt8 = 0x70
 
     static func version(_ version: Digest) -> [UInt8] { Array(version.bytes.prefix(versionBytes)) }
@@ -164,4 +181,8 @@ enum TableKey {
     static func ports(_ version: Digest) -> [UInt8] { self.version(version) + [portMark] }
     static func hosts(_ version: Digest) -> [UInt8] { self.version(version) + [hostMark] }
     static func host(_ version: Digest, _ host: String) -> [UInt8] { hosts(version) + Array(host.utf8) }
+    /// A host has no `/` and a path starts with one, so that no two pairs meet.
+    static func metadata(_ version: Digest, host: String, path: String) -> [UInt8] {
+        self.version(version) + [metadataMark] + Array(host.utf8) + Array(path.utf8)
+    }
 }

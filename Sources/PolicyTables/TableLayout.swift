@@ -14,23 +14,24 @@
 //               with more than one rule, `rule` is where their offsets (u32 each) stand
 //     rule      service u32 · route u32 · observe until i64 · ground u8 · method bytes u8 · label bytes u16
 //               · all u16 · any u16 · bindings u16 · ports u16 · proof u8 · nonce u8 · acr values u16
-//               · authentication age u32
+//               · authentication age u32 · details u16
 //               · scopes u16 each, all before any · bindings: segment u16, claim u16 · ports u16 each
-//               · method · label · acr values: text each
+//               · details u16 each · method · label · acr values: text each
 //
-// Example: `GET /a` for the scope 3 of service 0, on every port, with a DPoP proof and a user who authenticated with
-// `mfa` in the last 300 s, is 159 bytes, as the tests check:
+// Example: `GET /a` for the scope 3 of service 0, on every port, with a DPoP proof, a user who authenticated with `mfa`
+// in the last 300 s, and the demand 1 on `authorization_details`, is 163 bytes, as the tests check:
 //
-//       0  header    "SCHT" 2 0 159 · 0 32 · root 127 · bound 2 · rules 1
-//      32  rule      0 0 · Int64.min · 0 3 6 · 1 0 0 0 · 2 0 1 · 300 · scope 3 · "GET" · "GET /a" · 3 "mfa"
-//      84  terminal  1 · "GET\0\0\0\0\0" 32 1
-//     104  node      of `a`: 0 · 0 · 0 · terminal 84 · bits 0
-//     124  text      1 "a"
-//     127  node      the root: 1 · 0 · 0 · 0 · bits 0 · literal: hash 0x5e02c8ca, node 104, text 124
+//       0  header    "SCHT" 3 0 163 · 0 32 · root 131 · bound 2 · rules 1
+//      32  rule      0 0 · Int64.min · 0 3 6 · 1 0 0 0 · 2 0 1 · 300 · 1 · scope 3 · detail 1 · "GET" · "GET /a"
+//                    · 3 "mfa"
+//      88  terminal  1 · "GET\0\0\0\0\0" 32 1
+//     108  node      of `a`: 0 · 0 · 0 · terminal 88 · bits 0
+//     128  text      1 "a"
+//     131  node      the root: 1 · 0 · 0 · 0 · bits 0 · literal: hash 0x5e02c8ca, node 108, text 128
 
 enum TableLayout {
     /// Of every kind of table. Raised with every change that an older reader would misread.
-    static let version: UInt16 = 2
+    static let version: UInt16 = 3
 
     /// Longest table. LMDB holds up to 2^32 - 1, and offsets are 32 bits wide.
     static let tableBytesMax = 0x7FFF_FFFF
@@ -96,7 +97,8 @@ enum HostLayout {
     static let ruleNonce = 29
     static let ruleAcr = 30
     static let ruleAuthenticationAge = 32
-    static let ruleBytes = 36
+    static let ruleDetails = 36
+    static let ruleBytes = 38
     static let bindingBytes = 4
 }
 
@@ -105,15 +107,24 @@ enum HostLayout {
 ///     header    magic u32 "SCCA" · layout u16 · 0 u16 · total bytes u32 · issuers u32 · issuer directory u32
 ///               · scopes u32 · scope directory u32 · scopes by name u32 · services u32
 ///               · service directory u32 · bound claims u32 · claim directory u32
-///               · hosts u32 · routes u64
+///               · hosts u32 · routes u64 · details u32 · detail directory u32
 ///     issuer    profile u8 · key source u8 · leeway u16 · algorithms u16 · audiences u16
-///               · proof age u16 · proof ahead u16 · proof nonce u8 · proof algorithms u8 · issuer
-///               · scope claim · client claim · key place · certificate authority file · audiences
+///               · proof age u16 · proof ahead u16 · proof nonce u8 · proof algorithms u8
+///               · lifetime u32 · status lists u16 · introspection u8 (0 never, 1 opaque, 2 all)
+///               · authentication u8 · signed replies u8 · 0 u8 · cache u16 · negative cache u16 · timeout u16
+///               · issuer · scope claim · client claim · key place · certificate authority file
+///               · endpoint · client id · secret file · key file · certificate file
+///               · certificate authority file of the endpoint · audiences · status lists
 ///               · algorithms u8 each · proof algorithms u8 each
 ///     scope     name · description · closure u32 · scopes u16 each, ascending
-///     service   token source u8 · 0 u8 · issuers u16 · ports u16 · public port u16 · routes u32 · name
-///               · audience · source name · issuers u16 each · ports u16 each
+///     service   token source u8 · flags u8 · issuers u16 · ports u16 · public port u16 · routes u32 · name
+///               · audience · source name · metadata URL · issuers u16 each · ports u16 each
 ///     claim     name
+///     detail    actions u16 · locations u16 · type · actions · locations
+///
+/// Flags of a service: 1 keeps the client's token from the backend, 2 gives it a transaction token. Without
+/// introspection, its numbers are 0 and its texts empty. A byte that says what this build does not know makes its
+/// record unreadable.
 ///
 /// A directory holds one u32 for each record; "by name" holds the scopes as u16, in byte order of their
 /// names. Every text is a count u16 and its bytes.
@@ -133,13 +144,29 @@ enum CatalogueLayout {
     static let claimDirectory = 44
     static let hostCount = 48
     static let routeCount = 52
-    static let headerBytes = 60
+    static let detailCount = 60
+    static let detailDirectory = 64
+    static let headerBytes = 68
 
     static let issuerProofAge = 8
     static let issuerProofAhead = 10
     static let issuerProofNonce = 12
     static let issuerProofAlgorithms = 13
-    static let issuerTexts = 14
+    static let issuerLifetime = 14
+    static let issuerStatusLists = 18
+    static let issuerIntrospection = 20
+    static let issuerAuthentication = 21
+    static let issuerReplies = 22
+    static let issuerReserved = 23
+    static let issuerCache = 24
+    static let issuerNegativeCache = 26
+    static let issuerTimeout = 28
+    static let issuerTexts = 30
+    /// Texts before the audiences.
+    static let issuerTextCount = 11
+    static let serviceFlags = 1
+    static let serviceKeepsToken: UInt8 = 1
+    static let serviceTransactionToken: UInt8 = 2
     static let serviceIssuers = 2
     static let servicePorts = 4
     static let servicePublicPort = 6

@@ -34,18 +34,22 @@ extension SPOPConnection {
         }
         guard !isWritten else { return }
         // DENY: what cannot be said whole.
-        appendUnavailable(streamID, frameID, auditID: answer.value(of: .auditID), &output)
+        let auditID = answer.value(of: .auditID)
+        guard
+            auditID.count > auditIDBytesMax || !isPrintable(auditID)
+                || !appendUnavailable(streamID, frameID, auditID: auditID, &output)
+        else { return }
+        appendUnavailable(streamID, frameID, auditID: auditID.extracting(0..<0), &output)
     }
 
     /// The denial of what cannot be answered otherwise. It sets every variable as well: one that another answer of
     /// the same transaction has left would be taken for this one's.
+    /// - Returns: false, and nothing is written, when it does not fit. Without an audit id it fits the smallest frame.
+    @discardableResult
     private func appendUnavailable(
         _ streamID: UInt64, _ frameID: UInt64, auditID: Span<UInt8>, _ output: inout ByteWriter
-    ) {
-        let hasAuditID = auditID.count <= auditIDBytesMax && isPrintable(auditID)
-        output.appendFrame(
-            FrameType.ack, streamID: streamID, frameID: frameID, bytesMax: SPOPLimits.frameBytesMin
-        ) { output in
+    ) -> Bool {
+        output.appendFrame(FrameType.ack, streamID: streamID, frameID: frameID, bytesMax: frameBytesMax) { output in
             output.appendUnset("allow")
             output.appendSet("status")
             output.append(unsigned: 503)
@@ -55,7 +59,7 @@ extension SPOPConnection {
                 switch field {
                 case .decision: output.append(string: "deny")
                 case .reason: output.append(string: Reason.overloaded.name)
-                case .auditID where hasAuditID: output.append(string: auditID)
+                case .auditID: output.append(string: auditID)
                 default: output.append(string: "")
                 }
                 number += 1
@@ -100,7 +104,7 @@ extension SPOPConnection {
     }
 }
 
-/// With a longer one a denial would not fit the smallest frame.
+/// A longer one is none of ours.
 private let auditIDBytesMax = 40
 
 extension AnswerField {
@@ -118,6 +122,8 @@ extension AnswerField {
         case .granted: "granted"
         case .challenge: "challenge"
         case .proofNonce: "dpop_nonce"
+        case .transactionToken: "txn_token"
+        case .forwardToken: "forward_token"
         }
     }
 }

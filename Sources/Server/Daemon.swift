@@ -24,12 +24,16 @@ public final class Daemon {
     private let loader: PolicyLoader
     private let policies: PolicyDesk
     private let proofs: ProofRecords
+    private let introspections: IntrospectionRecords
+    private let revocations: RevocationDesk
+    private let transactions: TransactionKeys?
     private let manager = ServiceManager()
     private var lastSignal: Int32 = 0
     /// Of these connections the log has told.
     private var refusedPeers: UInt64 = 0
     private var listeners: [Listener] = []
     private var adminSocket: ListeningSocket?
+    private var documentSocket: ListeningSocket?
     private var controls: [WorkerControl] = []
     private var threads: [SystemThread] = []
     private var libFCGIThreads: [SystemThread] = []
@@ -50,9 +54,24 @@ public final class Daemon {
         store = try PolicyStore(environment)
         loader = PolicyLoader(store: store, storeFolder: settings.store, log: log)
         proofs = ProofRecords(entriesMax: settings.proofsMax, startedAt: clock.nowSeconds())
-        policies = PolicyDesk(
+        introspections = IntrospectionRecords(entriesMax: settings.introspectionsMax)
+        let policies = PolicyDesk(
             store: store, loader: loader, board: board, log: log, clock: clock,
-            settings: settings.keys, policyFile: settings.policy)
+            settings: settings.keys, policyFile: settings.policy, introspections: introspections)
+        self.policies = policies
+        let clock = self.clock
+        revocations = try RevocationDesk(
+            folder: RevocationFiles.folder(ofStore: settings.store), mapBytes: RevocationFiles.mapBytes,
+            clock: { clock.nowSeconds() }, lifetime: { policies.lifetime(ofIssuer: $0) }, log: log,
+            publish: { policies.publish($0) })
+        let log = self.log
+        transactions = settings.transactions.map { wanted in
+            var keys = TransactionKeys.Settings(issuer: wanted.issuer, lifetimeSeconds: wanted.lifetimeSeconds)
+            keys.rotationSeconds = wanted.rotationSeconds
+            return TransactionKeys(
+                folder: settings.store, keys, clock: { clock.nowSeconds() }, log: log,
+                publish: { policies.publish($0) })
+        }
     }
 
     /// Serves until a signal says to stop, then drains.
@@ -69,6 +88,9 @@ public final class Daemon {
         try startWorkers()
         let libFCGIWorkers = try makeLibFCGIWorkers()
         let admin = try startAdmin()
+        let documents = try startDocuments()
+        try revocations.start()
+        try transactions?.start()
         try open(libFCGIWorkers)
         manager.ready(status: "serving \(policies.statusLine)")
         log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
@@ -78,6 +100,10 @@ public final class Daemon {
         let isClean = drain()
         admin?.listener.requestStop()
         admin?.thread.join()
+        documents?.listener.requestStop()
+        documents?.thread.join()
+        transactions?.stop()
+        revocations.stop()
         policies.stop()
         pipe.finish(waitingMilliseconds: 1_000)
         log.write(.info, "stopped", isClean ? "drained" : "stopped with connections still open")
@@ -169,6 +195,7 @@ public final class Daemon {
     private func openListeners() throws {
         var inherited = try InheritedSockets.take()
         if let admin = settings.admin { adminSocket = try socket(for: admin, &inherited) }
+        if let documents = settings.documents { documentSocket = try socket(for: documents, &inherited) }
         for wanted in settings.listeners {
             let socket = try socket(for: wanted, &inherited)
             listeners.append(
@@ -246,15 +273,16 @@ public final class Daemon {
         return WorkerSeed(
             number: number, listeners: listeners, limits: settings.connectionLimits, control: control, board: board,
             store: store, tokenCacheEntriesMax: settings.tokenCacheEntries / settings.workers, denialPipe: pipe,
-            denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), keys: policies,
-            proofs: proofs, wallClock: clock, log: log)
+            denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), fetches: policies,
+            proofs: proofs, introspections: introspections, wallClock: clock, log: log)
     }
 
     private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
         guard let socket = adminSocket else { return nil }
-        let desk = ExplanationDesk(board: board, store: store, clock: clock)
+        let desk = ExplanationDesk(board: board, store: store, clock: clock, introspections: introspections)
         let report = StatusReport(
-            policies: policies, listeners: listeners.map { ($0.socket.address.description, $0.wire) },
+            policies: policies, revocations: revocations,
+            listeners: listeners.map { ($0.socket.address.description, $0.wire) },
             startedAt: clock.nowSeconds(), clock: clock)
         let controls = self.controls
         let routes = AdminRoutes(
@@ -263,10 +291,27 @@ public final class Daemon {
                 report.text(controls.map(\.figures), isDraining: controls.contains(where: \.isDrainAnnounced))
             },
             isReady: { [board] in board.snapshot != nil && !controls.contains(where: \.isDrainAnnounced) },
-            explain: { facts, bytes, at in desk.explain(facts, bytes, at) })
+            explain: { facts, bytes, at in desk.explain(facts, bytes, at) }, revocations: revocations,
+            transactionKeys: transactionKeySet)
         let listener = try AdminListener(
             socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
         return (listener, try listener.start())
+    }
+
+    private func startDocuments() throws -> (listener: DocumentListener, thread: SystemThread)? {
+        guard let socket = documentSocket else { return nil }
+        let routes = DocumentRoutes(
+            metadata: { [board, store] host, path in
+                guard let snapshot = board.snapshot else { return nil }
+                return try store.metadata(snapshot.version, host: host, path: path)
+            }, transactionKeys: transactionKeySet)
+        let listener = try DocumentListener(socket: socket, routes: routes, log: log)
+        return (listener, try listener.start())
+    }
+
+    private var transactionKeySet: (@Sendable () -> [UInt8])? {
+        guard let transactions else { return nil }
+        return { transactions.jwks }
     }
 
     // MARK: stopping

@@ -11,11 +11,17 @@ public struct DaemonSettings: Sendable {
     public var workers = SystemThread.processorCount()
     public var listeners: [ListenerSettings] = []
     public var admin: ListenerSettings?
+    /// Where metadata of protected resources and the keys of transaction tokens are published.
+    public var documents: ListenerSettings?
+    /// nil where no transaction tokens are made.
+    public var transactions: TransactionSettings?
     public var keys = KeySettings()
     public var tokenCacheEntries = 100_000
     public var denialLinesPerSecond = 100
     /// DPoP proofs that are remembered until they could not be used again; no more are taken beyond.
     public var proofsMax = 262_144
+    /// Replies of issuers about tokens that are remembered; more are asked for again.
+    public var introspectionsMax = 65_536
     /// Whether TCP listeners may be on other than loopback addresses.
     public var allowsRemote = false
 
@@ -61,11 +67,12 @@ public struct ListenerSettings: Sendable {
         case http
         case spop
         case admin
+        case documents
 
         var wire: Wire {
             switch self {
             case .fastCGI, .libFCGI: .fastCGI
-            case .http, .admin: .http
+            case .http, .admin, .documents: .http
             case .spop: .spop
             }
         }
@@ -97,6 +104,7 @@ public struct ListenerSettings: Sendable {
         case .http: "http"
         case .spop: "spop"
         case .admin: "admin"
+        case .documents: "documents"
         }
     }
 
@@ -104,6 +112,18 @@ public struct ListenerSettings: Sendable {
         if case .unix = address { return true }
         return false
     }
+}
+
+/// How transaction tokens are signed.
+public struct TransactionSettings: Sendable, Equatable {
+    /// `iss`: how backends know this gateway.
+    public var issuer: String
+    /// Longest life of a token, seconds, 5 to 300.
+    public var lifetimeSeconds: Int64 = 60
+    /// How long one key signs, seconds, at least 3,600.
+    public var rotationSeconds: Int64 = 86_400
+
+    public init(issuer: String) { self.issuer = issuer }
 }
 
 /// How issuers' keys are fetched and how long they are believed. Seconds.

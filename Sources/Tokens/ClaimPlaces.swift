@@ -1,8 +1,10 @@
 internal import Octets
 
 /// Where the registered claims that are used stand in a claims set, found in one walk over its members. Node
-/// numbers of the index; 0, which is the set itself, for a claim that is absent.
+/// numbers of the index; 0, which is the top-level object, for a claim that is absent.
 struct ClaimPlaces {
+    /// The claims set itself: the top-level object, or one within it.
+    private(set) var object = 0
     private(set) var issuer = 0
     private(set) var subject = 0
     private(set) var audience = 0
@@ -14,6 +16,8 @@ struct ClaimPlaces {
     private(set) var authenticationContext = 0
     private(set) var authenticatedAt = 0
     private(set) var actor = 0
+    private(set) var status = 0
+    private(set) var details = 0
     /// A member that only another kind of token has: `events` (RFC 8417 §2.2), `token_introspection`
     /// (RFC 9701 §5), `status_list` (Token Status List §5.1).
     private(set) var isOtherKind = false
@@ -21,13 +25,14 @@ struct ClaimPlaces {
     /// Names longer than this are none of those above.
     static let nameBytesMax = 24
 
+    init(object: Int) {
+        self.object = object
+    }
+
     /// - Parameter name: unescaped.
     mutating func note(_ name: Span<UInt8>, at node: Int) {
         guard name.count == 3 else {
-            if equal(name, "auth_time") { authenticatedAt = node }
-            if equal(name, "events") || equal(name, "token_introspection") || equal(name, "status_list") {
-                isOtherKind = true
-            }
+            noteLonger(name, at: node)
             return
         }
         switch (name[0], name[1], name[2]) {
@@ -44,15 +49,30 @@ struct ClaimPlaces {
         default: break
         }
     }
+
+    private mutating func noteLonger(_ name: Span<UInt8>, at node: Int) {
+        switch name.count {
+        case 6:
+            if equal(name, "status") { status = node }
+            if equal(name, "events") { isOtherKind = true }
+        case 9: if equal(name, "auth_time") { authenticatedAt = node }
+        case 11: if equal(name, "status_list") { isOtherKind = true }
+        case 19: if equal(name, "token_introspection") { isOtherKind = true }
+        case 21: if equal(name, "authorization_details") { details = node }
+        default: break
+        }
+    }
 }
 
 extension JSONIndex {
-    /// - Parameter text: the claims set, which this index has read.
-    func claimPlaces(in text: Span<UInt8>) -> ClaimPlaces {
-        var places = ClaimPlaces()
-        guard let first = nodes.first, first.kind == .object else { return places }
-        let end = Int(first.next)
-        var node = 1
+    /// - Parameters:
+    ///   - object: the node of the claims set; the top-level object is 0.
+    ///   - text: what this index has read.
+    func claimPlaces(of object: Int = 0, in text: Span<UInt8>) -> ClaimPlaces {
+        var places = ClaimPlaces(object: object)
+        guard object < nodes.count, nodes[object].kind == .object else { return places }
+        let end = Int(nodes[object].next)
+        var node = object + 1
         while node < end {
             let raw = text.bytes(at: nameRange(node))
             if nodes[node].nameHasEscapes {

@@ -11,8 +11,8 @@ struct CompactParts {
     var signed: ByteRange { ByteRange(start: 0, count: Int(payload.start) + Int(payload.count)) }
 
     /// Splits without allocating and in one pass, whatever the number of dots.
-    init(_ token: Span<UInt8>) throws(TokenRefusal) {
-        guard token.count <= TokenLimits.tokenBytesMax else { throw .tooLarge }
+    init(_ token: Span<UInt8>, bytesMax: Int = TokenLimits.tokenBytesMax) throws(TokenRefusal) {
+        guard token.count <= bytesMax else { throw .tooLarge }
         guard let first = token.firstIndex(of: 0x2E, from: 0),
             let second = token.firstIndex(of: 0x2E, from: first + 1)
         else { throw .malformed }

@@ -26,6 +26,15 @@ public struct IssuerSettings: Sendable, Equatable {
         algorithms: [.es256, .es384, .es512, .ed25519, .ps256, .rs256], ageSecondsMax: 60, aheadSecondsMax: 10)
     /// Whether each proof must carry a nonce of ours.
     public var demandsProofNonce = false
+    /// Longest time from `iat` to `exp`, seconds; 0 sets no limit. With one, a token without `iat` is refused.
+    public var lifetimeSecondsMax: Int64 = 0
+    /// Which tokens the issuer is asked about.
+    public var introspection = IntrospectionUse.never
+    public var introspectionRules = IntrospectionRules()
+    /// Status list URIs must equal one of these, or begin with one that ends in `/`; empty leaves `status` alone.
+    public var statusListPrefixes: [[UInt8]] = []
+    /// Demands on `authorization_details`; a token keeps which of them it satisfies. The same for all issuers.
+    public var details: [DetailRule] = []
     /// Names of claims that are kept because routes bind them to the path. `sub` is always kept.
     public var boundClaims: [[UInt8]]
 
@@ -43,6 +52,44 @@ public struct IssuerSettings: Sendable, Equatable {
         self.clientClaim = clientClaim
         self.leewaySeconds = max(0, min(leewaySeconds, 300))
         self.boundClaims = boundClaims
+    }
+}
+
+/// Which tokens an issuer is asked about (RFC 7662).
+public enum IntrospectionUse: UInt8, Sendable {
+    case never = 0
+    /// Those that are no JWS.
+    case opaque = 1
+    /// All; a JWS is verified here first.
+    case all = 2
+}
+
+/// What is expected of an issuer's introspection replies.
+public struct IntrospectionRules: Sendable, Equatable {
+    /// Our client identifier: `aud` of a signed reply (RFC 9701 §5).
+    public var clientID: [UInt8] = []
+    /// Whether only signed replies are taken.
+    public var demandsJWT = false
+    /// How long an active reply is believed, seconds; never beyond `exp`.
+    public var cacheSecondsMax: Int64 = 60
+    /// How long an inactive one is.
+    public var negativeSecondsMax: Int64 = 5
+    public var timeoutMilliseconds: Int64 = 800
+
+    public init() {}
+}
+
+/// A demand on `authorization_details` (RFC 9396 §2): some element has exactly this type, every action, and, where
+/// locations are listed, one of them. Bytes compare exactly.
+public struct DetailRule: Sendable, Equatable {
+    public var type: [UInt8]
+    public var actions: [[UInt8]]
+    public var locations: [[UInt8]]
+
+    public init(type: [UInt8], actions: [[UInt8]] = [], locations: [[UInt8]] = []) {
+        self.type = type
+        self.actions = actions
+        self.locations = locations
     }
 }
 

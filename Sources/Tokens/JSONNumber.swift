@@ -44,6 +44,20 @@ public struct NumericDate: Sendable, Equatable {
     /// Reads the text of a JSON number. Exponents are resolved exactly: `1.7e9` is 1700000000.
     /// - Returns: nil outside 1 to 2^53 seconds (negative, 0, 0.5, 1e999), or when it is no number.
     public init?(_ text: Span<UInt8>) {
+        // What nearly every token has: digits alone, too few to pass the last second.
+        if text.count <= 15 {
+            var seconds: Int64 = 0
+            var place = 0
+            while place < text.count, isDigit(text[place]) {
+                seconds = seconds &* 10 &+ Int64(text[place] &- 0x30)
+                place += 1
+            }
+            if place == text.count, seconds > 0 {
+                floor = seconds
+                ceiling = seconds
+                return
+            }
+        }
         guard text.count > 0, isDigit(text[0]), let exponent = NumericDate.exponent(of: text) else {
             return nil
         }

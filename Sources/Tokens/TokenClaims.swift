@@ -1,6 +1,7 @@
 internal import Octets
 
-/// Where the claims that are used stand in a claims set, each checked for its type. What an issuer's profile
+/// Where the claims that are used stand in a claims set, each checked for its type. The same for a JWT and for an
+/// introspection reply. What an issuer's profile
 /// demands, and what the values must be, is checked afterwards.
 struct TokenClaims {
     private(set) var times = VerifiedToken.Times()
@@ -20,6 +21,10 @@ struct TokenClaims {
     private(set) var hasActor = false
     private(set) var actorSubject: JSONValue?
     private(set) var actorClient: JSONValue?
+    /// Nil too where the issuer has no status lists.
+    private(set) var status: StatusClaim?
+    /// `authorization_details`, of whatever type; nil too where nothing demands any.
+    private(set) var details: JSONValue?
 
     /// - Parameter index: has read `text`. A claim of the wrong type is never taken for an absent one.
     init(
@@ -42,7 +47,7 @@ struct TokenClaims {
         audience = try index.audience(places.audience)
         subject = try index.stringClaim(index.value(at: places.subject))
         tokenID = try index.stringClaim(index.value(at: places.tokenID))
-        guard let root = index.root else { return }
+        let root = index.value(places.object)
         client = try index.stringClaim(index.member(clientClaim.span, of: root, in: text))
         scope = try index.scope(index.member(scopeClaim.span, of: root, in: text))
         confirmation = try index.confirmation(at: places.confirmation, in: text)
@@ -51,6 +56,10 @@ struct TokenClaims {
         }
         if let date = try index.date(places.authenticatedAt, text) { times.authenticatedAt = date.floor }
         try readActor(index, places.actor, text, clientClaim)
+        if !issuer.settings.statusListPrefixes.isEmpty {
+            status = try index.statusClaim(at: places.status, in: text)
+        }
+        if !issuer.settings.details.isEmpty { details = index.value(at: places.details) }
     }
 
     /// `act` (RFC 8693 §4.1): who acts now. An `act` within it is history and plays no part. One that cannot be
@@ -85,10 +94,24 @@ struct TokenClaims {
         if let notBefore, now < notBefore - leewaySeconds { throw .notYetValid }
         if let issuedAt, now < issuedAt - TokenLimits.issuedAheadSecondsMax { throw .notYetValid }
     }
+
+    /// - Parameter secondsMax: from `iat` to `exp`; 0 sets no limit. Without `iat` nobody knows how long it is.
+    func checkLifetime(secondsMax: Int64) throws(TokenRefusal) {
+        guard secondsMax > 0 else { return }
+        guard issuedAt != nil, let expiresAt else { throw .missingClaim }
+        let (seconds, overflows) = expiresAt.subtractingReportingOverflow(times.issuedAt)
+        guard !overflows, seconds <= secondsMax else { throw .lifetimeTooLong }
+    }
+
+    /// Gives a claims set that need not have `exp` an end.
+    mutating func expire(at seconds: Int64) {
+        expiresAt = seconds
+        times.expiresAt = seconds
+    }
 }
 
 extension JSONIndex {
-    fileprivate func date(_ place: Int, _ text: Span<UInt8>) throws(TokenRefusal) -> NumericDate? {
+    func date(_ place: Int, _ text: Span<UInt8>) throws(TokenRefusal) -> NumericDate? {
         guard let value = value(at: place) else { return nil }
         guard value.kind == .number, let date = NumericDate(text.bytes(at: value.range)) else {
             throw .claimsMalformed
@@ -103,7 +126,7 @@ extension JSONIndex {
     }
 
     /// `aud`: a string, or an array of one or more strings (RFC 7519 §4.1.3).
-    fileprivate func audience(_ place: Int) throws(TokenRefusal) -> JSONValue? {
+    func audience(_ place: Int) throws(TokenRefusal) -> JSONValue? {
         guard let value = value(at: place) else { return nil }
         if value.kind == .string { return value }
         guard value.kind == .array, let first = child(after: nil, of: value) else { throw .claimsMalformed }
@@ -118,6 +141,19 @@ extension JSONIndex {
         guard value.kind == .array else { throw .claimsMalformed }
         if let first = child(after: nil, of: value) { try checkStrings(of: value, from: first) }
         return value
+    }
+
+    func hasAudience(_ audience: JSONValue, among accepted: [[UInt8]], in text: Span<UInt8>) -> Bool {
+        let isList = audience.kind == .array
+        var item = isList ? child(after: nil, of: audience) : audience
+        while let current = item {
+            for position in accepted.indices {
+                let name = accepted[position]
+                if isString(current, in: text, equalTo: name.span) { return true }
+            }
+            item = isList ? child(after: current, of: audience) : nil
+        }
+        return false
     }
 
     private func checkStrings(of list: JSONValue, from first: JSONValue) throws(TokenRefusal) {

@@ -4,12 +4,16 @@ internal import Signatures
 /// What is used of a JWS protected header (RFC 7515 §4.1). `jku`, `jwk`, `x5u` and `x5c` are never looked at:
 /// keys come from the issuer's key set alone.
 struct TokenHeader {
-    /// The kinds of `typ` that can be an access token, by how much they say.
+    /// The kinds of `typ` that are told apart. Only the first two can be an access token.
     enum TypeName {
         /// `at+jwt` or `application/at+jwt` (RFC 9068 §2.1), in any case.
         case accessToken
         /// `JWT`, or no `typ`: says nothing.
         case plain
+        /// `token-introspection+jwt` (RFC 9701 §5): an issuer's reply, never an access token.
+        case introspection
+        /// `statuslist+jwt` (draft-ietf-oauth-status-list §5.1), never an access token.
+        case statusList
         /// Another kind of token: a DPoP proof, a logout token, a security event, …
         case other
     }
@@ -68,7 +72,13 @@ struct TokenHeader {
         guard value.kind == .string else { throw .headerMalformed }
         let name = text.bytes(at: value.range)
         if isMediaType(name, "at+jwt") || isMediaType(name, "application/at+jwt") { return .accessToken }
-        return isMediaType(name, "JWT") ? .plain : .other
+        if isMediaType(name, "JWT") { return .plain }
+        if isMediaType(name, "token-introspection+jwt") { return .introspection }
+        if isMediaType(name, "application/token-introspection+jwt") { return .introspection }
+        if isMediaType(name, "statuslist+jwt") || isMediaType(name, "application/statuslist+jwt") {
+            return .statusList
+        }
+        return .other
     }
 
     private static func isNested(_ value: JSONValue?, _ text: Span<UInt8>) throws(TokenRefusal) -> Bool {

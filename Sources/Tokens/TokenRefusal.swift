@@ -31,6 +31,8 @@ public enum TokenRefusal: UInt8, CaseIterable, Error, Sendable {
     case audienceMismatch
     /// The token is bound to a key (`cnf`) by a method that is not known, or the verifier takes no bound tokens.
     case proofRequired
+    /// `exp` lies further behind `iat` than the issuer's tokens may live.
+    case lifetimeTooLong
 
     /// The stable name: snake case.
     public var name: StaticString {
@@ -51,6 +53,7 @@ public enum TokenRefusal: UInt8, CaseIterable, Error, Sendable {
         case .notYetValid: "not_yet_valid"
         case .audienceMismatch: "audience_mismatch"
         case .proofRequired: "proof_required"
+        case .lifetimeTooLong: "lifetime_too_long"
         }
     }
 }

@@ -43,7 +43,7 @@ struct Verification: ~Copyable {
         }
         // What no issuer's settings could make right.
         guard let algorithm = head.algorithm else { throw .algorithmNotAllowed }
-        guard head.type != .other else { throw .typeMismatch }
+        guard head.type == .accessToken || head.type == .plain else { throw .typeMismatch }
         guard !head.hasCritical else { throw .criticalHeader }
         guard !head.isNested else { throw .typeMismatch }
 
@@ -102,9 +102,10 @@ struct Verification: ~Copyable {
         guard found.header.type == .accessToken || !found.places.isOtherKind else { throw .typeMismatch }
         try claims.checkPresence(issuer.settings.profile)
         try claims.checkTimes(now: now, leewaySeconds: issuer.settings.leewaySeconds)
-        guard let audience = claims.audience, hasAudience(audience, issuer.settings.audiences) else {
-            throw .audienceMismatch
-        }
+        try claims.checkLifetime(secondsMax: issuer.settings.lifetimeSecondsMax)
+        guard let audience = claims.audience,
+            claimsIndex.hasAudience(audience, among: issuer.settings.audiences, in: payload.bytes)
+        else { throw .audienceMismatch }
         switch claims.confirmation {
         case .absent: return claims
         case .known where takesBoundTokens: return claims
@@ -112,30 +113,23 @@ struct Verification: ~Copyable {
         }
     }
 
-    private func hasAudience(_ audience: JSONValue, _ accepted: [[UInt8]]) -> Bool {
-        let isList = audience.kind == .array
-        var item = isList ? claimsIndex.child(after: nil, of: audience) : audience
-        while let current = item {
-            for position in accepted.indices {
-                let name = accepted[position]
-                if isString(current, in: payload.bytes, equalTo: name.span) { return true }
-            }
-            item = isList ? claimsIndex.child(after: current, of: audience) : nil
-        }
-        return false
-    }
-
-    /// The only place where a `VerifiedToken` is made.
+    /// The only place where a `VerifiedToken` is made of a JWS.
     mutating func makeToken(
         _ claims: TokenClaims, _ found: Found, _ issuer: IssuerKeys, digest: Digest, keysGeneration: UInt64,
         issuersGeneration: UInt64
     ) throws(TokenRefusal) -> VerifiedToken {
-        try strings.collect(
-            claims, keyID: found.header.keyID, header: header, payload: payload, claimsIndex,
-            issuer.settings.boundClaims)
+        try Verification.collect(claims, found, header, payload, claimsIndex, issuer, into: &strings)
         return VerifiedToken(
             issuerIndex: found.issuerIndex, times: claims.times, keysGeneration: keysGeneration,
             issuersGeneration: issuersGeneration, digest: digest, strings: strings.bytes,
             layout: strings.layout)
+    }
+
+    private static func collect(
+        _ claims: TokenClaims, _ found: Found, _ header: borrowing DecodedPart, _ payload: borrowing DecodedPart,
+        _ index: borrowing JSONIndex, _ issuer: IssuerKeys, into strings: inout TokenStrings
+    ) throws(TokenRefusal) {
+        try strings.collect(
+            claims, found.places, keyID: found.header.keyID, in: header.bytes, payload.bytes, index, issuer)
     }
 }

@@ -1,12 +1,14 @@
 internal import Octets
 public import Signatures
 
-/// An access token whose form, signature and claims were all checked. Only `TokenVerifier` makes one.
+/// An access token whose form, signature and claims were all checked. Only `TokenVerifier` makes one, and
+/// `IntrospectionReader`, of what an issuer's reply says.
 ///
 /// Holds what decisions need and nothing else, so that many can be kept: every string stands in one array, in
 /// the order subject, client, scopes, key ID, audiences, bound claims, authentication context, actor's subject and
-/// client, thumbprint of the confirmation. Strings are UTF-8, unescaped, without
-/// NUL. Expiry is not checked again here: whoever keeps a token compares `expiresAt` and `notBefore`.
+/// client, token ID, status, details, thumbprint of the confirmation, time of the next question. Strings are UTF-8,
+/// unescaped, without NUL. Expiry is not checked again here: whoever keeps a token compares `expiresAt` and
+/// `notBefore`.
 @safe
 public final class VerifiedToken {
     /// Into `IssuerSnapshot.issuers`.
@@ -20,7 +22,7 @@ public final class VerifiedToken {
     /// When the subject last authenticated (`auth_time`), Unix seconds, fractions cut off; 0 without the claim. As
     /// the issuer says it: it may lie in the future.
     public let authenticatedAt: Int64
-    /// `KeySet.generation` of the keys that the signature was checked with.
+    /// `KeySet.generation` of the keys that the signature was checked with; 0, which no set has, for an opaque token.
     public let issuerKeysGeneration: UInt64
     /// `IssuerSnapshot.generation` of the settings that the claims were checked by.
     public let issuersGeneration: UInt64
@@ -29,9 +31,9 @@ public final class VerifiedToken {
 
     // Not an array: a span of an array in a class lives no longer than one expression.
     private let base: UnsafeMutablePointer<UInt8>
-    private let count: UInt32
     private let issuer: UInt32
-    private let layout: Layout
+    private let count: UInt16
+    let layout: Layout
 
     /// Where each string ends; the next one starts there.
     struct Layout {
@@ -46,14 +48,33 @@ public final class VerifiedToken {
         var authenticationContextEnd: UInt16 = 0
         var actorSubjectEnd: UInt16 = 0
         var actorClientEnd: UInt16 = 0
-        /// Its 32 bytes are the last.
+        var tokenIDEnd: UInt16 = 0
+        /// Where the URI of the status list ends, which is never empty. Behind it stand its digest and the index.
+        var statusURIEnd: UInt16 = 0
+        /// One bit for each of `IssuerSettings.details`, as far as bytes go.
+        var detailsEnd: UInt16 = 0
+        /// Its 32 bytes follow the details. Eight more behind it are `freshUntil`.
         var confirmation = ConfirmationKind.none
         var hasActor = false
+
+        /// Moves everything behind the audiences, whose end has been moved already.
+        mutating func moveTail(by distance: Int) {
+            func moved(_ place: UInt16) -> UInt16 { UInt16(truncatingIfNeeded: Int(place) + distance) }
+            boundClaimsEnd = moved(boundClaimsEnd)
+            authenticationContextEnd = moved(authenticationContextEnd)
+            actorSubjectEnd = moved(actorSubjectEnd)
+            actorClientEnd = moved(actorClientEnd)
+            tokenIDEnd = moved(tokenIDEnd)
+            statusURIEnd = moved(statusURIEnd)
+            detailsEnd = moved(detailsEnd)
+        }
     }
 
     enum ConfirmationKind: UInt8 { case none, jwkThumbprint, certificateThumbprint }
 
     static let absentLength: UInt16 = 0xFFFF
+    /// Digest and index of a status.
+    private static let statusBytes = Digest.count + 4
 
     struct Times {
         var expiresAt: Int64 = 0
@@ -75,7 +96,9 @@ public final class VerifiedToken {
         self.issuersGeneration = issuersGeneration
         self.digest = digest
         self.layout = layout
-        count = UInt32(truncatingIfNeeded: strings.count)
+        // As many as the writer holds, which is less than 2^16.
+        let strings = strings.extracting(first: Int(UInt16.max))
+        count = UInt16(truncatingIfNeeded: strings.count)
         unsafe base = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, strings.count))
         // SAFETY: there is room for exactly these bytes, and the two do not overlap.
         unsafe strings.withUnsafeBufferPointer { source in
@@ -87,7 +110,7 @@ public final class VerifiedToken {
         unsafe base.deallocate()
     }
 
-    private var strings: Span<UInt8> {
+    var strings: Span<UInt8> {
         @_lifetime(borrow self)
         get {
             // SAFETY: init filled `count` bytes; they are never changed and live as long as self.
@@ -118,6 +141,48 @@ public final class VerifiedToken {
     public var keyID: Span<UInt8> {
         @_lifetime(borrow self)
         get { bytes(from: layout.scopesEnd, to: layout.keyIDEnd) }
+    }
+
+    /// The `jti` claim; empty when absent.
+    public var tokenID: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.actorClientEnd, to: layout.tokenIDEnd) }
+    }
+
+    /// Where the token's status is found, for an issuer with status lists; nil when it has none.
+    public var status: StatusReference? {
+        guard layout.statusURIEnd > layout.tokenIDEnd else { return nil }
+        let start = Int(layout.statusURIEnd)
+        // They are 32 bytes always; were they not, the token's own digest is that of no list.
+        let list = Digest(strings.extracting(start..<start + Digest.count)) ?? digest
+        return StatusReference(list: list, index: UInt64(strings.bigEndian32(at: start + Digest.count)))
+    }
+
+    /// The URI of that list; empty without one.
+    public var statusListURI: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { bytes(from: layout.tokenIDEnd, to: layout.statusURIEnd) }
+    }
+
+    /// Whether `authorization_details` meet `IssuerSettings.details[index]`.
+    public func satisfies(detail index: Int) -> Bool {
+        let place = detailsStart + index >> 3
+        guard index >= 0, place < Int(layout.detailsEnd) else { return false }
+        return strings[place] & 1 << UInt8(index & 7) != 0
+    }
+
+    var detailsStart: Int {
+        Int(layout.statusURIEnd) + (layout.statusURIEnd > layout.tokenIDEnd ? VerifiedToken.statusBytes : 0)
+    }
+
+    /// Whether only the issuer's reply speaks for it: no key of the issuer's has signed it.
+    public var isOpaque: Bool { issuerKeysGeneration == 0 }
+
+    /// When the issuer has to be asked again, Unix seconds; `Int64.max` where it was not asked.
+    public var freshUntil: Int64 {
+        let start = Int(layout.detailsEnd) + (layout.confirmation == .none ? 0 : Digest.count)
+        guard Int(count) - start >= 8 else { return .max }
+        return Int64(strings.bigEndian32(at: start)) << 32 | Int64(strings.bigEndian32(at: start + 4))
     }
 
     /// Whether `aud` names exactly this.
@@ -183,7 +248,7 @@ public final class VerifiedToken {
 
     /// The key that the token is bound to. `none` from every verifier that does not take bound tokens.
     public var confirmation: TokenConfirmation {
-        let kept = strings.extracting(Int(layout.actorClientEnd)..<Int(count))
+        let kept = strings.extracting(Int(layout.detailsEnd)..<Int(count)).extracting(first: Digest.count)
         switch layout.confirmation {
         case .none: return .none
         // They are 32 bytes always; were they not, the token's own digest is what no key has.
@@ -198,5 +263,6 @@ public final class VerifiedToken {
     }
 }
 
-// Sendable because every stored property is a `let`, and the bytes at `base` are written in init and freed in deinit only.
+// Sendable because every stored property is a `let`, and the bytes at `base` are written in init and freed in deinit
+// only.
 extension VerifiedToken: @unchecked Sendable {}

@@ -42,6 +42,25 @@ services:
       - { match: "GET /orders/{order}", scopes: orders:read }
       - { match: "GET /users/{user}", scopes: orders:read, where: { user: sub } }
       - { match: GET /healthz, public: true }
+  payments:
+    hosts: [api.example.com]
+    base_path: /payments
+    transaction_token: true
+    forward_token: never
+    routes:
+      - match: "GET /{payment}"
+        scopes: orders:read
+        authorization_details: { type: payment, actions: [read] }
+"""
+
+CONFIGURATION = """
+policy: policy.yaml
+store: store
+workers: 1
+http: { address: "unix:http" }
+fastcgi: { address: "unix:fastcgi" }
+spop: { address: "unix:spop" }
+transaction_tokens: { issuer: "https://gateway.example.com", lifetime: 300s }
 """
 
 
@@ -85,9 +104,7 @@ class Daemon:
         if plant:
             environment["ALLOCATION_PLANT"] = "1"
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--policy", folder / "policy.yaml", "--store", folder / "store", "--workers", "1",
-             "--http", f"unix:{folder}/http", "--fastcgi", f"unix:{folder}/fastcgi", "--spop", f"unix:{folder}/spop"],
-            env=environment, stderr=open(folder / "log", "ab"))
+            [BINARY, "serve", "--config", folder / "scopecheck.yaml"], env=environment, stderr=open(folder / "log", "ab"))
         end = time.monotonic() + 30
         while not all((folder / name).exists() for name in ("fastcgi", "http", "spop")):
             if time.monotonic() > end or self.process.poll() is not None:
@@ -157,7 +174,8 @@ def scenario(daemon, name, send, request, expected):
 
 def scenarios(daemon, tokens):
     for name, target, token, expected in (
-            ("allow", "/orders/7", tokens[0], b"200"), ("bound to the path", "/users/alice", tokens[0], b"200"),
+            ("allow", "/orders/7", tokens[0], b"200"), ("transaction token", "/payments/7", tokens[0], b"200"),
+            ("bound to the path", "/users/alice", tokens[0], b"200"),
             ("public", "/healthz", None, b"200"), ("insufficient scope", "/orders/7", tokens[1], b"403"),
             ("no token", "/orders/7", None, b"401"), ("unknown route", "/nowhere", tokens[0], b"403")):
         yield f"FastCGI, {name}", daemon.fastcgi, fastcgi_request(target, token), expected
@@ -173,13 +191,19 @@ def main():
         subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
                         pathlib.Path(__file__).with_name("interpose.c"), "-ldl"], check=True)
         (folder / "policy.yaml").write_text(POLICY)
+        (folder / "scopecheck.yaml").write_text(CONFIGURATION)
+        # Tokens are held against what was revoked: of another subject.
+        (folder / "store").mkdir(mode=0o700)
+        subprocess.run([BINARY, "revoke", "--store", folder / "store", "--issuer", "https://id.example.com", "--subject",
+                        "mallory"], check=True, capture_output=True)
         subprocess.run([BINARY, "keys", "generate", "--algorithm", "ES256", "--output", folder], check=True,
                        stdout=subprocess.DEVNULL)
         now = int(time.time())
         tokens = []
         for scope in ("orders:admin", "other"):
             claims = dict(iss="https://id.example.com", aud="https://api.example.com", sub="alice", client_id="web",
-                          iat=now, exp=now + 3600, jti="1", scope=scope)
+                          iat=now, exp=now + 3600, jti="1", scope=scope,
+                          authorization_details=[dict(type="payment", actions=["read"])])
             made = subprocess.run([BINARY, "token", "mint", "--key", folder / "private.jwk", "--claims",
                                    json.dumps(claims)], check=True, capture_output=True, text=True)
             tokens.append(made.stdout.strip())

@@ -89,8 +89,21 @@ import Testing
             names == [
                 "X-Scope-Decision", "X-Scope-Reason", "X-Scope-Route", "X-Scope-Policy", "X-Scope-Audit-Id",
                 "X-Scope-Subject", "X-Scope-Client", "X-Scope-Issuer", "X-Scope-Granted", "X-Scope-Challenge",
-                "DPoP-Nonce",
+                "DPoP-Nonce", "Txn-Token", "X-Scope-Forward-Token",
             ])
+    }
+
+    @Test("what was taken back of an identity leaves nothing, whatever is written in its place")
+    func takenBack() {
+        var answer = Answer()
+        answer.write(.route, "r")
+        let mark = answer.text.count
+        let identity: [AnswerField] = [.transactionToken, .subject, .client, .issuer, .granted]
+        for field in identity { answer.write(field, "secret") }
+        answer.takeBackIdentity(to: mark)
+        answer.write(.challenge, [UInt8](repeating: 0x63, count: 1_000).span)
+        for field in identity { #expect(answer.copy(of: field).isEmpty) }
+        #expect(answer.copy(of: .route) == bytes("r") && answer.copy(of: .challenge).count == 1_000)
     }
 
     @Test("what does not fit is remembered, also when shorter values fit after it")

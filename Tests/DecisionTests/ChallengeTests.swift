@@ -60,7 +60,8 @@ import Testing
         for reason in Reason.allCases {
             let error = ChallengeError(reason)
             let isChallenged =
-                reason.status == 401 || reason == .insufficientScope || reason == .bindingMismatch
+                reason.status == 401
+                || [.insufficientScope, .bindingMismatch, .insufficientDetails].contains(reason)
             #expect((error != nil) == isChallenged, "\(reason)")
         }
         #expect(ChallengeError(.noToken) == ChallengeError.none)

@@ -178,4 +178,28 @@ import Testing
         let twice = request.with { $0.subprotocol.append(bytes("chat")) }
         #expect(found(twice, .webSocketProtocol, "token") == "(multiple_credentials)")
     }
+
+    /// RFC 9110 §11.2, byte by byte.
+    private func isPlainToken68(_ text: [UInt8]) -> Bool {
+        let body = text.reversed().drop { $0 == 0x3D }.reversed()
+        return !body.isEmpty
+            && body.allSatisfy {
+                switch $0 {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                default: bytes("-._~+/").contains($0)
+                }
+            }
+    }
+
+    @Test func everyByteAtEveryPlace() {
+        for count in [1, 7, 8, 9, 15, 16, 17, 23] {
+            for place in 0..<count {
+                for byte in UInt8.min...UInt8.max {
+                    var text = [UInt8](repeating: 0x61, count: count)
+                    text[place] = byte
+                    #expect(isToken68(text.span) == isPlainToken68(text), "\(byte) at \(place) of \(count)")
+                }
+            }
+        }
+    }
 }

@@ -267,10 +267,11 @@ import Tokens
         let seen = Set(rows).union(Self.plans.map(\.0))
         // Of connections without HTTP: see ConnectionTests. A codec alone says requestTooLarge.
         // Of proofs, certificates of requests and step-up: see ProofDecisionTests, CertificateDecisionTests,
-        // StepUpTests.
+        // StepUpTests. Of revocation, introspection, status, details and transaction tokens: see the tests of these names.
         let others =
             Reason.allCases.filter { $0.rawValue >= 70 || (34...37).contains($0.rawValue) }
-            + [.requestTooLarge, .replayCacheFull, .invalidProof, .nonceRequired, .proofReplayed]
+            + [.requestTooLarge, .replayCacheFull, .invalidProof, .nonceRequired, .proofReplayed, .insufficientDetails]
+            + [.introspectionUnavailable, .statusUnavailable, .signingUnavailable]
         #expect(seen.union(others) == Set(Reason.allCases) && seen.isDisjoint(with: others))
     }
 }

@@ -9,10 +9,13 @@ import Testing
 @Suite struct ProofRecordsTests {
     private let rules = ProofRules(algorithms: [.es256], ageSecondsMax: 60, aheadSecondsMax: 10)
 
-    private func proof(_ number: Int, issuedAt: Int64 = World.now, age: Int64 = 60) -> VerifiedProof {
+    private func proof(
+        _ number: Int, client: String? = nil, issuedAt: Int64 = World.now, age: Int64 = 60
+    ) -> VerifiedProof {
         let name = bytes("proof \(number)")
+        let key = bytes(client ?? "proof \(number)")
         return VerifiedProof(
-            thumbprint: sha256(name.span), replayKey: sha256(name.span), issuedAt: issuedAt,
+            thumbprint: sha256(key.span), replayKey: sha256(name.span), issuedAt: issuedAt,
             acceptableThrough: issuedAt + age, hasPreviousNonce: false)
     }
 
@@ -35,6 +38,22 @@ import Testing
         #expect(records.add(proof(1), now: World.now) == .known)
         #expect(records.add(proof(3, issuedAt: World.now + 61), now: World.now + 61) == .added)
         #expect(records.add(proof(4, issuedAt: World.now), now: World.now) == .known)
+    }
+
+    @Test("one client cannot take the room of all, and gets its share back when times are over")
+    func share() {
+        let records = ProofRecords(entriesMax: 1_024, startedAt: .min)
+        var taken = 0
+        while records.add(proof(taken, client: "greedy"), now: World.now) == .added { taken += 1 }
+        #expect(taken == 513)
+        // Another one, unless it meets the greedy one in its bucket: of 32 most do not.
+        let others = (0..<32).filter {
+            records.add(proof(10_000 + $0, client: "other \($0)"), now: World.now) == .added
+        }
+        #expect(others.count >= 16)
+        for number in 0..<taken { #expect(records.add(proof(number, client: "greedy"), now: World.now) == .known) }
+        let later = World.now + 61
+        #expect(records.add(proof(-1, client: "greedy", issuedAt: later), now: later) == .added)
     }
 
     @Test("a full memory refuses what is new, forgets nothing early, and takes more when times are over")

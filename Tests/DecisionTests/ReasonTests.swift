@@ -8,6 +8,7 @@ import Tokens
         (1, "granted", 200), (2, "public", 200), (3, "preflight", 200), (4, "observed", 200),
         (10, "no_policy", 503), (11, "keys_unavailable", 503), (12, "keys_stale", 503),
         (13, "policy_unreadable", 503), (14, "overloaded", 503), (15, "replay_cache_full", 503),
+        (16, "introspection_unavailable", 503), (17, "status_unavailable", 503), (18, "signing_unavailable", 503),
         (20, "missing_fact", 403), (21, "conflicting_facts", 403), (22, "ambiguous_target", 403),
         (23, "path_mismatch", 403), (24, "unknown_host", 403), (25, "unknown_route", 403),
         (26, "method_not_allowed", 403), (27, "port_not_allowed", 403),
@@ -23,9 +24,12 @@ import Tokens
         (55, "audience_mismatch", 401), (56, "proof_required", 401),
         (57, "invalid_dpop_proof", 401), (58, "use_dpop_nonce", 401), (59, "proof_replayed", 401),
         (60, "insufficient_scope", 403), (61, "binding_mismatch", 403),
+        (62, "insufficient_authorization_details", 403),
         (70, "no_certificate", 403), (71, "certificate_not_verified", 403), (72, "certificate_malformed", 403),
         (73, "certificate_expired", 403), (74, "certificate_not_yet_valid", 403), (75, "unknown_certificate", 403),
         (76, "ambiguous_certificate", 403),
+        (80, "revoked", 401), (81, "token_inactive", 401), (82, "status_invalid", 401), (83, "status_suspended", 401),
+        (84, "lifetime_too_long", 401),
     ]
 
     @Test("numbers, names and statuses are what they always were")

@@ -97,6 +97,10 @@ final class World {
     private(set) var settings: [IssuerSettings] = []
     var keySets: [KeySet?] = []
     var statuses: [IssuerKeys.Status] = []
+    private(set) var issuers = IssuerSnapshot(issuers: [], generation: 0)
+    var revocations = RevocationSet.empty
+    var statusLists = StatusListTable.empty
+    var transactions: TransactionSigner?
 
     static let algorithms: [SignatureAlgorithm] = [.es256, .ed25519, .es256]
 
@@ -131,24 +135,37 @@ final class World {
 
     /// Publishes what is set now as a snapshot of a new generation.
     func publish() {
-        guard let version else { return board.publish(nil) }
         generation += 1
-        var issuers: [IssuerKeys] = []
+        var list: [IssuerKeys] = []
         for index in settings.indices {
-            issuers.append(
-                IssuerKeys(settings: settings[index], keys: keySets[index], status: statuses[index]))
+            list.append(IssuerKeys(settings: settings[index], keys: keySets[index], status: statuses[index]))
         }
-        board.publish(
-            DecisionSnapshot(
-                activation: activation, version: version,
-                issuers: IssuerSnapshot(issuers: issuers, generation: generation)))
+        issuers = IssuerSnapshot(issuers: list, generation: generation)
+        publishAgain()
     }
 
-    func decider(entries: Int = 64, proofs: ProofRecords? = nil) throws -> Decider {
+    /// Publishes a snapshot with the same issuers: tokens that were verified stay so.
+    func publishAgain() {
+        guard let version else { return board.publish(nil) }
+        board.publish(
+            DecisionSnapshot(
+                activation: activation, version: version, issuers: issuers, revocations: revocations,
+                statusLists: statusLists, transactions: transactions))
+    }
+
+    func revoke(_ revocations: Revocation...) {
+        self.revocations = self.revocations.adding(revocations)
+        publishAgain()
+    }
+
+    func decider(
+        entries: Int = 64, proofs: ProofRecords? = nil,
+        introspections: IntrospectionRecords = IntrospectionRecords(entriesMax: 64)
+    ) throws -> Decider {
         Decider(
             board: board, reader: try folder.store.makeReader(), tokenCacheEntriesMax: entries,
             auditPrefix: bytes("0123456789abcdef"),
-            proofs: proofs ?? ProofRecords(entriesMax: 1_024, startedAt: .min))
+            proofs: proofs ?? ProofRecords(entriesMax: 1_024, startedAt: .min), introspections: introspections)
     }
 
     func token(_ plan: TokenPlan = TokenPlan(), issuer: Int = 0, key: PrivateKey? = nil) throws -> [UInt8] {

@@ -18,14 +18,17 @@ import Testing
 
     private let always =
         "X-Scope-Route: orders GET /v1/orders/{order}\r\nX-Scope-Policy: 3.9c1a\r\nX-Scope-Audit-Id: a-1\r\n"
-    private let denied = "X-Scope-Subject: \r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\nX-Scope-Granted: \r\n"
+    private let denied =
+        "X-Scope-Subject: \r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\nX-Scope-Granted: \r\nTxn-Token: \r\n"
+        + "X-Scope-Forward-Token: \r\n"
 
     @Test func responderAllow() {
         #expect(
             head(.responder, 200)
                 == "Status: 200 OK\r\nX-Scope-Decision: allow\r\nX-Scope-Reason: r\r\n" + always
                 + "X-Scope-Subject: user-7\r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\n"
-                + "X-Scope-Granted: orders:read\r\nContent-Length: 0\r\n\r\n")
+                + "X-Scope-Granted: orders:read\r\nTxn-Token: \r\nX-Scope-Forward-Token: yes\r\n"
+                + "Content-Length: 0\r\n\r\n")
     }
 
     @Test func responderDenials() {
@@ -54,7 +57,8 @@ import Testing
             head(.responder, 200, nonce: "n-1")
                 == "Status: 200 OK\r\nX-Scope-Decision: allow\r\nX-Scope-Reason: r\r\n" + always
                 + "X-Scope-Subject: user-7\r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\n"
-                + "X-Scope-Granted: orders:read\r\nDPoP-Nonce: n-1\r\n" + end)
+                + "X-Scope-Granted: orders:read\r\nTxn-Token: \r\nX-Scope-Forward-Token: yes\r\n"
+                + "DPoP-Nonce: n-1\r\n" + end)
         let start = "X-Scope-Decision: deny\r\nX-Scope-Reason: r\r\n" + always + denied
         #expect(
             head(.responder, 401, challenge: "c", nonce: "n-1", reason: .nonceRequired)
@@ -65,6 +69,25 @@ import Testing
         #expect(
             head(.responder, 503, nonce: "n-1", reason: .replayCacheFull)
                 == "Status: 503 Service Unavailable\r\n" + start + "DPoP-Nonce: n-1\r\nRetry-After: 1\r\n" + end)
+    }
+
+    /// Present on every answer, or a client's own `Txn-Token` would stay; a denial to the client has neither.
+    @Test func transactionTokens() {
+        var answer = Answer()
+        fill(&answer, status: 200)
+        answer.write(.transactionToken, "e.f.g")
+        answer.write(.forwardToken, "no")
+        func head(_ role: FastCGIRole) -> String {
+            var output = ByteWriter(capacity: 4_096)
+            #expect(AnswerHead.append(answer, role: role, into: &output))
+            return String(lossy: output.bytes)
+        }
+        #expect(head(.responder).contains("\r\nTxn-Token: e.f.g\r\nX-Scope-Forward-Token: no\r\n"))
+        #expect(
+            head(.authorizer).contains(
+                "\r\nVariable-SCOPE_TXN_TOKEN: e.f.g\r\nVariable-SCOPE_FORWARD_TOKEN: no\r\n"))
+        answer.status = 403
+        for name in ["Txn", "TXN", "orward", "FORWARD"] { #expect(!head(.authorizer).contains(name)) }
     }
 
     /// An allow goes to the web server as variables only, a denial to the client.
@@ -89,7 +112,8 @@ import Testing
                 + "Variable-SCOPE_ROUTE: orders GET /v1/orders/{order}\r\nVariable-SCOPE_POLICY: 3.9c1a\r\n"
                 + "Variable-SCOPE_AUDIT_ID: a-1\r\nVariable-SCOPE_SUBJECT: user-7\r\n"
                 + "Variable-SCOPE_CLIENT: \r\nVariable-SCOPE_ISSUER: \r\n"
-                + "Variable-SCOPE_GRANTED: orders:read\r\n\r\n")
+                + "Variable-SCOPE_GRANTED: orders:read\r\nVariable-SCOPE_TXN_TOKEN: \r\n"
+                + "Variable-SCOPE_FORWARD_TOKEN: yes\r\n\r\n")
     }
 
     @Test(arguments: [UInt16(401), 403])

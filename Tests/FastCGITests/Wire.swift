@@ -146,7 +146,7 @@ func fill(
         (.route, "orders GET /v1/orders/{order}"),
         (.policy, "3.9c1a"), (.auditID, "a-1"), (.subject, status == 200 ? "user-7" : ""), (.client, ""),
         (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
-        (.proofNonce, nonce),
+        (.proofNonce, nonce), (.forwardToken, status == 200 ? "yes" : ""),
     ]
     for (field, text) in texts { answer.write(field) { $0.append(Array(text.utf8).span) } }
 }

@@ -27,7 +27,7 @@ import Testing
     private let denied =
         "X-Scope-Decision: deny\r\nX-Scope-Reason: r\r\nX-Scope-Route: orders GET /v1\r\n"
         + "X-Scope-Policy: 3.9c1a\r\nX-Scope-Audit-Id: a-1\r\nX-Scope-Subject: \r\nX-Scope-Client: \r\n"
-        + "X-Scope-Issuer: \r\nX-Scope-Granted: \r\n"
+        + "X-Scope-Issuer: \r\nX-Scope-Granted: \r\nTxn-Token: \r\nX-Scope-Forward-Token: \r\n"
 
     @Test func allow() {
         #expect(
@@ -35,7 +35,8 @@ import Testing
                 == "HTTP/1.1 200 OK\r\nX-Scope-Decision: allow\r\nX-Scope-Reason: r\r\n"
                 + "X-Scope-Route: orders GET /v1\r\nX-Scope-Policy: 3.9c1a\r\nX-Scope-Audit-Id: a-1\r\n"
                 + "X-Scope-Subject: user-7\r\nX-Scope-Client: \r\nX-Scope-Issuer: \r\n"
-                + "X-Scope-Granted: orders:read\r\nContent-Length: 0\r\n\r\n")
+                + "X-Scope-Granted: orders:read\r\nTxn-Token: \r\nX-Scope-Forward-Token: yes\r\n"
+                + "Content-Length: 0\r\n\r\n")
     }
 
     @Test func denials() {
@@ -52,6 +53,27 @@ import Testing
         #expect(
             answered(403, head: "GET / HTTP/1.0\r\n\r\n")
                 == "HTTP/1.1 403 Forbidden\r\n" + denied + "Connection: close\r\n" + end)
+    }
+
+    @Test func transactionTokens() {
+        var answer = Answer()
+        fill(&answer, status: 200)
+        answer.write(.transactionToken, "e.f.g")
+        answer.write(.forwardToken, "no")
+        #expect(answered(answer).text.contains("\r\nTxn-Token: e.f.g\r\nX-Scope-Forward-Token: no\r\n"))
+    }
+
+    @Test func theLargestAnswerFits() {
+        for status in [UInt16(200), 401, 403, 503] {
+            var answer = Answer()
+            answer.status = status
+            let share = Answer.textBytesMax / AnswerField.allCases.count
+            for field in AnswerField.allCases {
+                answer.write(field) { $0.append([UInt8](repeating: 0x78, count: share).span) }
+            }
+            let seen = answered(answer, head: "GET / HTTP/1.0\r\n\r\n")
+            #expect(seen.text.utf8.count > 3_500 && seen.text.utf8.count <= 4_000, "\(status)")
+        }
     }
 
     /// RFC 9449 §8.2: with an allow as with a denial. It is one line, and none without a nonce (the tests above).

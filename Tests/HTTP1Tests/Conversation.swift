@@ -112,7 +112,7 @@ func fill(_ answer: inout Answer, status: UInt16, challenge: String = "", nonce:
         (.decision, status == 200 ? "allow" : "deny"), (.reason, "r"), (.route, "orders GET /v1"),
         (.policy, "3.9c1a"), (.auditID, "a-1"), (.subject, status == 200 ? "user-7" : ""), (.client, ""),
         (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
-        (.proofNonce, nonce),
+        (.proofNonce, nonce), (.forwardToken, status == 200 ? "yes" : ""),
     ]
     for (field, text) in texts { answer.write(field) { $0.append(Array(text.utf8).span) } }
 }

@@ -40,13 +40,14 @@ func route(
 /// The route with everything that it can demand of a token.
 func bound(
     _ route: RouteModel, _ proof: ProofDemand = .dpop, nonce: Bool = true,
-    acr: [String] = ["mfa", "urn:example:hwk"], ageSecondsMax: UInt32 = 300
+    acr: [String] = ["mfa", "urn:example:hwk"], ageSecondsMax: UInt32 = 300, details: [UInt16] = [2, 0]
 ) -> RouteModel {
     var route = route
     route.proof = proof
     route.demandsNonce = nonce
     route.authenticationContexts = acr
     route.authenticationAgeSecondsMax = ageSecondsMax
+    route.details = details
     return route
 }
 
@@ -61,6 +62,17 @@ func acrValues(_ table: [UInt8], _ request: String) -> [String?] {
         guard let value = host.acr(of: rule, index) else { return nil }
         return String(lossy: value)
     }
+}
+
+/// The numbers of the demands that the matched rule names, and what is before the first and behind the last; empty
+/// without a rule.
+func detailNumbers(_ table: [UInt8], _ request: String) -> [Int?] {
+    let parts = request.split(separator: " ")
+    let method = Array(parts[0].utf8)
+    let path = Array(parts[1].utf8)
+    let host = HostTable(table.span)
+    guard case .matched(let rule) = host.match(method: method.span, path: path.span, port: 443) else { return [] }
+    return (-1..<rule.detailCount + 1).map { host.detail(of: rule, $0) }
 }
 
 func service(
@@ -79,6 +91,7 @@ func model(_ services: [ServiceModel], scopes: Int = 8) -> PolicyModel {
     ]
     model.scopes = (0..<scopes).map { ScopeModel(name: "scope:\($0)", closure: [UInt16($0)]) }
     model.services = services
+    model.details = (0..<3).map { DetailModel(type: "type:\($0)") }
     return model
 }
 

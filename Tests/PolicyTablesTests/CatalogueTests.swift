@@ -45,7 +45,38 @@ import Tokens
         policy.issuers[2].proofs = CatalogueTests.proofs([.rs256], age: 1, ahead: 60, nonce: false)
         policy.services[1].publicPort = 443
         policy.services[2].publicPort = 65_535
+        policy.issuers[0].lifetimeSecondsMax = 3_600
+        policy.issuers[0].introspection = introspection(.all, .mutualTLS, jwt: true)
+        policy.issuers[0].statusLists = ["https://status.example/", "https://other.example/list?x=1"]
+        policy.issuers[1].introspection = introspection(.opaque, .basic, jwt: false)
+        policy.services[0].resource = "https://a.example/v1"
+        policy.services[0].hasTransactionToken = true
+        policy.services[1].forwardsToken = false
+        policy.details = [
+            DetailModel(type: "payment", actions: ["initiate", "é"], locations: ["https://a.example"]),
+            DetailModel(type: "account"), DetailModel(type: "payment", locations: ["x", "y", "z"]),
+        ]
+        policy.services[0].routes[0].details = [2, 0]
         return policy
+    }
+
+    static func introspection(
+        _ use: IntrospectionModel.Use, _ authentication: IntrospectionModel.Authentication, jwt: Bool
+    ) -> IntrospectionModel {
+        var result = IntrospectionModel(
+            endpoint: "https://i.example/ask", clientID: "us", authentication: authentication)
+        result.use = use
+        result.demandsJWT = jwt
+        switch authentication {
+        case .basic, .post: result.secretFile = "secret"
+        case .privateKeyJWT: result.keyFile = "key.jwk"
+        case .mutualTLS: (result.keyFile, result.certificateFile) = ("key.pem", "client.pem")
+        }
+        result.certificateAuthorityFile = jwt ? "ca.pem" : nil
+        result.cacheSecondsMax = jwt ? 3_600 : 1
+        result.negativeSecondsMax = jwt ? 60 : 0
+        result.timeoutMilliseconds = jwt ? 5_000 : 50
+        return result
     }
 
     static func proofs(
@@ -103,8 +134,8 @@ import Tokens
         #expect(throws: PolicyTableError.self) { try PolicyCompiler(policy).catalogue() }
         var bytes = try PolicyCompiler(CatalogueTests.policy).catalogue()
         // The first issuer stands behind the header; its ages 8 bytes on.
-        #expect(bytes[60 + 8] == 60 && bytes[60 + 10] == 10)
-        for (offset, value) in [(68, age), (70, ahead)] {
+        #expect(bytes[68 + 8] == 60 && bytes[68 + 10] == 10)
+        for (offset, value) in [(76, age), (78, ahead)] {
             bytes[offset] = UInt8(truncatingIfNeeded: value)
             bytes[offset + 1] = UInt8(truncatingIfNeeded: value >> 8)
         }

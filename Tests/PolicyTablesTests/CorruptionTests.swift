@@ -49,6 +49,7 @@ import Testing
         for index in 0..<min(rule.anyCount, 64) { _ = host.scope(of: rule, any: index) }
         for index in 0..<min(rule.bindingCount, 64) { _ = host.binding(of: rule, index) }
         for index in 0..<min(rule.portCount, 64) { _ = host.port(of: rule, index) }
+        for index in 0..<min(rule.detailCount, 64) { _ = host.detail(of: rule, index) }
         for index in 0..<min(rule.acrCount, 64) { _ = host.acr(of: rule, index)?.count }
         _ = host.label(of: rule).count
         _ = host.method(of: rule).count
@@ -128,7 +129,8 @@ import Testing
             ("no scope", 52, [0]), ("unknown ground", 48, [3]), ("label beyond the end", 50, [0xFF, 0xFF]),
             ("bindings beyond the end", 56, [0xFF, 0xFF]), ("scopes beyond the end", 54, [0xFF, 0xFF]),
             ("unknown proof", 60, [4]), ("no proof that is known", 60, [0xFF]),
-            ("acr values beyond the end", 62, [0xFF, 0xFF]),
+            ("acr values beyond the end", 62, [0xFF, 0xFF]), ("details beyond the end", 68, [0xFF, 0xFF]),
+            ("a nonce that is neither", 61, [2]), ("a nonce with another bit", 61, [0x81]),
         ] as [(String, Int, [UInt8])])
     func rulesThatCannotStand(_ fault: String, _ offset: Int, _ bytes: [UInt8]) throws {
         var damaged = try table([route("GET /a", .scopes(all: [3], any: []))])
@@ -140,8 +142,8 @@ import Testing
     /// Values of `acr` that cannot be read are absent: whoever asks for one of them finds none that fits.
     @Test func acrValuesThatCannotBeRead() throws {
         let bytes = try table([bound(route("GET /a", .scopes(all: [3], any: [])))])
-        // The rule stands at 32, its scope, method and label take 11 bytes, and then its values come.
-        let values = 32 + 36 + 11
+        // The rule stands at 32, its scope, details, method and label take 15 bytes, and then its values come.
+        let values = 32 + 38 + 15
         #expect(acrValues(bytes, "GET /a") == ["mfa", "urn:example:hwk", nil])
         #expect(Array(bytes[values..<values + 5]) == [3, 0] + Array("mfa".utf8))
         var damaged = bytes
@@ -156,9 +158,22 @@ import Testing
         #expect(acrValues(damaged, "GET /a").prefix(2) == ["mfa", "urn:example:hwk"])
     }
 
+    @Test func detailsOfARule() throws {
+        let bytes = try table([bound(route("GET /a", .scopes(all: [3], any: [1]), ports: [443]))])
+        #expect(detailNumbers(bytes, "GET /a") == [nil, 2, 0, nil])
+        // The rule stands at 32, and its scopes and its port before its details.
+        let details = 32 + 38 + 6
+        #expect(Array(bytes[details..<details + 4]) == [2, 0, 0, 0])
+        // An index that no settings have, for whoever asks the token to say no to.
+        var damaged = bytes
+        damaged[details + 1] = 0xFF
+        #expect(detailNumbers(damaged, "GET /a") == [nil, 0xFF02, 0, nil])
+        #expect(detailNumbers(try table([route("GET /a", .scopes(all: [3], any: []))]), "GET /a") == [nil, nil])
+    }
+
     @Test func otherLayoutIsUnreadable() throws {
         var bytes = try table([route("GET /a")])
-        for layout: UInt8 in [0, 1, 3] {
+        for layout: UInt8 in [0, 1, 2, 4] {
             bytes[4] = layout
             #expect(answer(bytes, "GET /a") == "unreadable")
         }
@@ -171,6 +186,7 @@ import Testing
             guard let catalogue = Catalogue(bytes.span) else { return }
             _ = catalogue.issuers()
             _ = catalogue.issuerSettings()
+            _ = catalogue.details()
             for id in 0..<UInt16(clamping: min(catalogue.scopeCount, 100)) {
                 _ = catalogue.scopeID(of: catalogue.scopeName(id))
                 _ = catalogue.scopeDescription(id).count
@@ -179,6 +195,7 @@ import Testing
             for index in 0..<min(catalogue.serviceCount, 100) {
                 guard let service = catalogue.service(index) else { continue }
                 _ = service.name.count + service.audience.count + service.tokenSourceName.count
+                _ = service.metadataURL.count
                 _ = service.allows(issuer: 1)
                 _ = service.port(0)
                 _ = service.publicPort

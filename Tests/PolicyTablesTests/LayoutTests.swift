@@ -6,9 +6,9 @@ import Testing
     /// The example in the description of the layout, byte by byte.
     @Test func exampleOfTheDescription() throws {
         var expected: [UInt8] = Array("SCHT".utf8)
-        expected.append(littleEndian16: 2)
+        expected.append(littleEndian16: 3)
         expected.append(littleEndian16: 0)
-        for word: UInt32 in [159, 0, 32, 127, 2, 1] { expected.append(littleEndian32: word) }
+        for word: UInt32 in [163, 0, 32, 131, 2, 1] { expected.append(littleEndian32: word) }
         // The rule of service 0, route 0.
         for word: UInt32 in [0, 0] { expected.append(littleEndian32: word) }
         expected.append(littleEndian64: 0x8000_0000_0000_0000)
@@ -16,7 +16,7 @@ import Testing
         for half: UInt16 in [6, 1, 0, 0, 0] { expected.append(littleEndian16: half) }
         expected += [2, 0, 1, 0]
         expected.append(littleEndian32: 300)
-        expected.append(littleEndian16: 3)
+        for half: UInt16 in [1, 3, 1] { expected.append(littleEndian16: half) }
         expected += Array("GETGET /a".utf8)
         expected.append(littleEndian16: 3)
         expected += Array("mfa".utf8)
@@ -25,14 +25,15 @@ import Testing
         expected += Array("GET\0\0\0\0\0".utf8)
         for word: UInt32 in [32, 1] { expected.append(littleEndian32: word) }
         // The node of `a`, its text, and the root with it.
-        for word: UInt32 in [0, 0, 0, 84, 0] { expected.append(littleEndian32: word) }
+        for word: UInt32 in [0, 0, 0, 88, 0] { expected.append(littleEndian32: word) }
         expected.append(littleEndian16: 1)
         expected += Array("a".utf8)
-        for word: UInt32 in [1, 0, 0, 0, 0, 0x5E02_C8CA, 104, 124] { expected.append(littleEndian32: word) }
+        for word: UInt32 in [1, 0, 0, 0, 0, 0x5E02_C8CA, 108, 128] { expected.append(littleEndian32: word) }
         var example = route("GET /a", .scopes(all: [3], any: []))
         example.proof = .dpop
         example.authenticationContexts = ["mfa"]
         example.authenticationAgeSecondsMax = 300
+        example.details = [1]
         #expect(try table([example]) == expected)
     }
 

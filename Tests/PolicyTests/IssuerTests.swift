@@ -123,8 +123,8 @@ import Testing
             "a key in the wrong place", extra("‹hosts: [a]"),
             Expected(.unknownKey, mend: "belongs in a service")),
         Case(
-            "a key that is not enforced", extra("‹introspection: {}"),
-            Expected(.notEnforced, "`introspection`")),
+            "a key that is not enforced", extra("‹required_claims: {}"),
+            Expected(.notEnforced, "`required_claims`")),
         Case(
             "a key mistyped", extra("‹algoritms: [ES256]"),
             Expected(.unknownKey, mend: "did you mean `algorithms`?")),

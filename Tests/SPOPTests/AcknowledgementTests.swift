@@ -39,6 +39,7 @@ import Testing
                     ("decision", "allow"), ("reason", "r"), ("route", "orders GET /v1/orders/{order}"),
                     ("policy", "3.9c1a"), ("audit_id", "0123456789abcdef-1"), ("subject", "user-7"), ("client", ""),
                     ("issuer", ""), ("granted", "orders:read"), ("challenge", ""), ("dpop_nonce", ""),
+                    ("txn_token", ""), ("forward_token", "yes"),
                 ]) + [set("allow", .bool(true))])
         let frame = try #require(frames(bytes)?.first)
         #expect(frame.stream == 300 && frame.id == 70_000)
@@ -76,6 +77,7 @@ import Testing
                     ("decision", "deny"), ("reason", "r"), ("route", "orders GET /v1/orders/{order}"),
                     ("policy", "3.9c1a"), ("audit_id", "0123456789abcdef-1"), ("subject", ""), ("client", ""),
                     ("issuer", ""), ("granted", ""), ("challenge", "Bearer realm=\"orders\""), ("dpop_nonce", ""),
+                    ("txn_token", ""), ("forward_token", ""),
                 ]))
     }
 
@@ -114,7 +116,7 @@ import Testing
 
     static let names = [
         "decision", "reason", "route", "policy", "audit_id", "subject", "client", "issuer", "granted", "challenge",
-        "dpop_nonce",
+        "dpop_nonce", "txn_token", "forward_token",
     ]
 
     /// Status 503, and every variable set, so that none is left of an answer before it.
@@ -178,8 +180,16 @@ import Testing
         fill(&answer, status: 200)
         answer.write(.subject, [UInt8](repeating: 0x61, count: 3_000).span)
         let bytes = ack(answer, stream: .max, id: .max, frameSize: 256)
-        #expect(read(bytes) == unavailable())
+        #expect(read(bytes) == unavailable(auditID: ""))
         #expect(bytes.count <= 4 + 256)
+        // An audit id as deciders write it stands in every frame that has the room.
+        let auditID = "0123456789abcdef0000000000000001"
+        answer.write(.auditID, Array(auditID.utf8).span)
+        for (size, isThere) in [(UInt32(256), false), (270, false), (271, true)] {
+            let bytes = ack(answer, stream: .max, id: .max, frameSize: size)
+            #expect(read(bytes) == unavailable(auditID: isThere ? auditID : ""), "\(size)")
+            #expect(bytes.count <= 4 + Int(size))
+        }
         // An audit id that could not be one is left out.
         for count in [41, 300] {
             fill(&answer, status: 200)
@@ -208,10 +218,11 @@ import Testing
         for room in 1...whole.count {
             let bytes = ack(answer, outputBytes: room)
             seen.insert(bytes.count)
-            #expect(bytes == whole || read(bytes) == unavailable() || bytes.isEmpty, "\(room)")
+            let isDenial = read(bytes) == unavailable() || read(bytes) == unavailable(auditID: "")
+            #expect(bytes == whole || isDenial || bytes.isEmpty, "\(room)")
             #expect(!bytes.isEmpty || room < 4 + 256)
         }
-        #expect(seen.count == 3)
+        #expect(seen.count == 4)
     }
 
     @Test func whatIsInTheOutputStays() {

@@ -206,7 +206,7 @@ func fill(
         (.decision, status == 200 ? "allow" : "deny"), (.reason, "r"), (.route, "orders GET /v1/orders/{order}"),
         (.policy, "3.9c1a"), (.auditID, "0123456789abcdef-1"), (.subject, status == 200 ? "user-7" : ""),
         (.client, ""), (.issuer, ""), (.granted, status == 200 ? "orders:read" : ""), (.challenge, challenge),
-        (.proofNonce, nonce),
+        (.proofNonce, nonce), (.forwardToken, status == 200 ? "yes" : ""),
     ]
     for (field, text) in texts { answer.write(field, Array(text.utf8).span) }
 }

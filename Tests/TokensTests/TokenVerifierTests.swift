@@ -211,7 +211,7 @@ import Testing
                 "algorithm_not_allowed", "critical_header", "claims_malformed", "unknown_issuer",
                 "unknown_key",
                 "signature_invalid", "missing_claim", "expired", "not_yet_valid", "audience_mismatch",
-                "proof_required",
+                "proof_required", "lifetime_too_long",
             ])
     }
 }

@@ -11,11 +11,13 @@ final class ExplanationDesk: Sendable {
     private let board: SnapshotBoard
     private let store: PolicyStore
     private let clock: AnchoredClock
+    private let introspections: IntrospectionRecords
 
-    init(board: SnapshotBoard, store: PolicyStore, clock: AnchoredClock) {
+    init(board: SnapshotBoard, store: PolicyStore, clock: AnchoredClock, introspections: IntrospectionRecords) {
         self.board = board
         self.store = store
         self.clock = clock
+        self.introspections = introspections
     }
 
     /// `{"status":200,"text":"…","explanation":{…}}`
@@ -24,7 +26,7 @@ final class ExplanationDesk: Sendable {
         do throws(PolicyStoreError) {
             let decider = Decider(
                 board: board, reader: try store.makeReader(), tokenCacheEntriesMax: 8,
-                auditPrefix: Array("explanation-only".utf8))
+                auditPrefix: Array("explanation-only".utf8), introspections: introspections)
             let explanation = Explanation(decider, facts, bytes, now: at ?? clock.nowSeconds())
             object.add("status", number: Int64(explanation.status))
             object.add("text", string: explanation.text)

@@ -8,6 +8,7 @@ internal import Tokens
 /// What the daemon serves, for `scopecheck status`.
 struct StatusReport: Sendable {
     let policies: PolicyDesk
+    let revocations: RevocationDesk
     let listeners: [(address: String, wire: Wire)]
     let startedAt: Int64
     let clock: AnchoredClock
@@ -20,6 +21,9 @@ struct StatusReport: Sendable {
         object.add("draining", boolean: isDraining)
         object.add("policy", json: policy())
         object.add("issuers", json: list(policies.issuerStatus.map { issuer($0) }))
+        object.add("introspection", json: list(policies.introspectionStatus.map { introspection($0) }))
+        object.add("status_lists", json: list(policies.statusListStatus.map { statusList($0) }))
+        object.add("revocations", number: Int64(revocations.count))
         object.add("listeners", json: list(listeners.map { listener($0.address, $0.wire) }))
         object.add("workers", number: Int64(workers.count))
         var sum = WorkerFigures()
@@ -69,6 +73,27 @@ struct StatusReport: Sendable {
         return object.text()
     }
 
+    private func introspection(_ status: IntrospectionStatus) -> [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("issuer", string: status.issuer)
+        object.add("circuit", string: status.state)
+        object.add("exchanges", number: Int64(clamping: status.exchangeCount))
+        object.add("failures", number: Int64(clamping: status.failureCount))
+        if let last = status.lastMilliseconds { object.add("last_milliseconds", number: last) }
+        if let error = status.lastError { object.add("last_error", string: error) }
+        return object.text()
+    }
+
+    private func statusList(_ status: StatusListStatus) -> [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("uri", string: status.uri)
+        object.add("issuer", string: status.issuer)
+        object.add("state", string: status.state)
+        if let expiry = status.expiresAt { object.add("expires_at", string: Timestamp(unixSeconds: expiry).text) }
+        if let error = status.lastError { object.add("last_error", string: error) }
+        return object.text()
+    }
+
     private func listener(_ address: String, _ wire: Wire) -> [UInt8] {
         var object = JSONObjectWriter()
         object.add("address", string: address)
@@ -104,6 +129,17 @@ struct StatusReport: Sendable {
             let problem = status.lastError.map { "; last error: \($0)" } ?? ""
             lines.append("issuer     \(status.issuer): \(status.keyCount) keys, \(status.state)\(age)\(problem)")
         }
+        for status in policies.introspectionStatus {
+            let problem = status.lastError.map { "; last error: \($0)" } ?? ""
+            lines.append(
+                "asked      \(status.issuer): \(status.exchangeCount) times, \(status.failureCount) failed, circuit "
+                    + "\(status.state)\(problem)")
+        }
+        for status in policies.statusListStatus {
+            let problem = status.lastError.map { "; last error: \($0)" } ?? ""
+            lines.append("statuses   \(status.uri): \(status.state)\(problem)")
+        }
+        if revocations.count > 0 { lines.append("revoked    \(revocations.count) revocations in force") }
         for listener in listeners {
             lines.append("listener   \(listener.address) (\(listener.wire.name))")
         }

@@ -142,6 +142,23 @@ public struct Explanation {
             missing += details.requiredAny
         }
         append(decider.verifiedToken == nil ? [] : missing, to: &out)
+        if let kind = details.revokedBy {
+            out.append(",\"revoked_by\":")
+            out.append(jsonString: Array("\(kind.name)".utf8).span)
+        }
+        guard !details.requiredDetails.isEmpty else { return }
+        out.append(",\"authorization_details\":[")
+        for (number, demand) in details.requiredDetails.enumerated() {
+            if number > 0 { out.append(0x2C) }
+            out.append("{\"type\":")
+            out.append(jsonString: demand.type.span)
+            out.append(",\"actions\":")
+            append(demand.actions, to: &out)
+            out.append(",\"locations\":")
+            append(demand.locations, to: &out)
+            out.append("}")
+        }
+        out.append("]")
     }
 
     private func append(_ names: [[UInt8]], to out: inout ByteWriter) {
@@ -181,11 +198,18 @@ public struct Explanation {
         if details.ground == .scopes {
             if !details.requiredAll.isEmpty { lines.append("  required, all of: \(list(details.requiredAll))") }
             if !details.requiredAny.isEmpty { lines.append("  required, one of: \(list(details.requiredAny))") }
+            for demand in details.requiredDetails {
+                var line = "  required in authorization_details: type \(string(demand.type))"
+                if !demand.actions.isEmpty { line += ", actions \(list(demand.actions))" }
+                if !demand.locations.isEmpty { line += ", one of the locations \(list(demand.locations))" }
+                lines.append(line)
+            }
         }
         if let token = decider.verifiedToken {
             lines.append("  token: subject \(String(lossy: token.subject)), client \(String(lossy: token.client))")
             lines.append("  scopes on the token: \(String(lossy: token.scopeText))")
             lines.append("  effective scopes: \(list(details.granted))")
+            if let kind = details.revokedBy { lines.append("  revoked by: \(kind.name)") }
         }
         let decisive = details.observedReason ?? decider.reason
         for check in ExplainedCheck.allCases where check.applies(decisive, details.ground) {
@@ -211,9 +235,17 @@ enum ExplainedCheck: String, CaseIterable {
     case signature
     case claims
     case times
+    case introspection
+    case revocation
+    case status
     case audience
+    case possession
     case scopes
     case bindings
+    case details = "authorization details"
+    case authentication
+    case replay
+    case transactionToken = "transaction token"
 
     private var reasons: [Reason] {
         switch self {
@@ -228,11 +260,20 @@ enum ExplainedCheck: String, CaseIterable {
         case .issuer: [.unknownIssuer, .algorithmNotAllowed]
         case .key: [.keysUnavailable, .keysStale, .unknownKey]
         case .signature: [.signatureInvalid]
-        case .claims: [.claimsMalformed, .missingClaim, .proofRequired]
-        case .times: [.expired, .notYetValid]
+        case .claims: [.claimsMalformed, .missingClaim]
+        case .times: [.expired, .notYetValid, .lifetimeTooLong]
+        case .introspection: [.introspectionUnavailable, .tokenInactive]
+        case .revocation: [.revoked]
+        case .status: [.statusUnavailable, .statusInvalid, .statusSuspended]
         case .audience: [.audienceMismatch, .issuerNotAllowed]
+        case .possession:
+            [.proofRequired, .tokenNotBound, .invalidProof, .nonceRequired, .certificateRequired, .certificateMismatch]
         case .scopes: [.insufficientScope]
         case .bindings: [.bindingMismatch]
+        case .details: [.insufficientDetails]
+        case .authentication: [.stepUpRequired]
+        case .replay: [.proofReplayed, .replayCacheFull]
+        case .transactionToken: [.signingUnavailable]
         }
     }
 

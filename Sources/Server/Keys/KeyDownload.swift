@@ -1,10 +1,4 @@
-internal import AsyncHTTPClient
-internal import NIOCore
-internal import NIOHTTP1
-internal import NIOSSL
-internal import Octets
 internal import PolicyTables
-internal import Synchronization
 internal import Tokens
 
 /// Fetches JWK sets over HTTPS: no redirects, a bounded answer, a deadline for all of it.
@@ -16,48 +10,41 @@ final class KeyDownload: Sendable {
 
     private let timeoutSeconds: Int64
     private let defaultAuthorityFile: String?
-    /// One client for each file of certificate authorities; the empty name stands for the system's.
-    private let clients = Mutex<[String: HTTPClient]>([:])
-    private let isStopped = Atomic<Bool>(false)
+    private let clients: HTTPSClients
 
     init(timeoutSeconds: Int64, defaultAuthorityFile: String?) {
         self.timeoutSeconds = timeoutSeconds
         self.defaultAuthorityFile = defaultAuthorityFile
+        clients = HTTPSClients(timeoutMilliseconds: timeoutSeconds * 1_000)
     }
 
-    func stop() {
-        let open = clients.withLock { clients in
-            isStopped.store(true, ordering: .releasing)
-            defer { clients.removeAll() }
-            return Array(clients.values)
-        }
-        // A fetch that is cut off ends with an error of its own; there is nobody left to tell.
-        for client in open { try? client.syncShutdown() }
-    }
+    func stop() { clients.stop() }
 
     /// The issuer's JWK set document and the URL it came from.
     func document(
         for issuer: IssuerModel, certificateAuthorityFile: String?
     ) async throws(KeyDownloadError) -> (url: String, bytes: [UInt8]) {
-        let client = try client(certificateAuthorityFile ?? defaultAuthorityFile)
+        let authorityFile = certificateAuthorityFile ?? defaultAuthorityFile
         switch issuer.keySource {
-        case .file: throw .notReachable("the keys are a file")
+        case .file, .none: throw .notReachable("the keys are not fetched")
         case .uri(let url):
-            return (url, try await fetch(url, for: issuer, client, TokenLimits.keySetBytesMax))
+            return (url, try await fetch(url, for: issuer, authorityFile, TokenLimits.keySetBytesMax))
         case .discovery:
-            let url = try await discover(issuer, client)
-            return (url, try await fetch(url, for: issuer, client, TokenLimits.keySetBytesMax))
+            let url = try await discover(issuer, authorityFile)
+            return (url, try await fetch(url, for: issuer, authorityFile, TokenLimits.keySetBytesMax))
         }
     }
 
     // MARK: discovery
 
     /// `jwks_uri` of the issuer's metadata: RFC 8414 §3.1 first, OpenID Connect Discovery §4 next.
-    private func discover(_ issuer: IssuerModel, _ client: HTTPClient) async throws(KeyDownloadError) -> String {
+    private func discover(
+        _ issuer: IssuerModel, _ authorityFile: String?
+    ) async throws(KeyDownloadError) -> String {
         var problem = KeyDownloadError.notReachable("there is no metadata")
         for url in KeyDownload.metadataURLs(issuer.issuer) {
             do throws(KeyDownloadError) {
-                let document = try await fetch(url, for: issuer, client, KeyDownload.metadataBytesMax)
+                let document = try await fetch(url, for: issuer, authorityFile, KeyDownload.metadataBytesMax)
                 return try KeyDownload.keySetURL(in: document, issuer: issuer.issuer, from: url)
             } catch {
                 problem = error
@@ -104,82 +91,20 @@ final class KeyDownload: Sendable {
     // MARK: one request
 
     private func fetch(
-        _ url: String, for issuer: IssuerModel, _ client: HTTPClient, _ bytesMax: Int
+        _ url: String, for issuer: IssuerModel, _ authorityFile: String?, _ bytesMax: Int
     ) async throws(KeyDownloadError) -> [UInt8] {
-        guard KeyDownload.mayFetch(url, issuer: issuer.issuer) else { throw .notSecure(url) }
-        do {
-            return try await withThrowingTaskGroup(of: [UInt8].self) { group in
-                group.addTask {
-                    var request = HTTPClientRequest(url: url)
-                    request.headers.add(name: "accept", value: "application/jwk-set+json, application/json")
-                    let response = try await client.execute(
-                        request, timeout: .seconds(self.timeoutSeconds))
-                    guard response.status == .ok else {
-                        throw KeyDownloadError.badStatus(url, Int(response.status.code))
-                    }
-                    let body = try await response.body.collect(upTo: bytesMax)
-                    return Array(body.readableBytesView)
-                }
-                // The client's own deadline ends with the head of the answer: a body that trickles has this one.
-                group.addTask {
-                    try await Task.sleep(nanoseconds: UInt64(self.timeoutSeconds) * 1_000_000_000)
-                    throw KeyDownloadError.notReachable("no complete answer within \(self.timeoutSeconds) s")
-                }
-                defer { group.cancelAll() }
-                guard let first = try await group.next() else { throw KeyDownloadError.notReachable("cancelled") }
-                return first
-            }
-        } catch let error as KeyDownloadError {
-            throw error
-        } catch is NIOTooManyBytesError {
-            throw .tooLarge(url, bytesMax)
+        let request = HTTPSRequest(
+            url: url, issuer: issuer.issuer,
+            headers: [("accept", "application/jwk-set+json, application/json")], replyBytesMax: bytesMax,
+            timeoutMilliseconds: timeoutSeconds * 1_000)
+        let reply: HTTPSReply
+        do throws(HTTPSError) {
+            reply = try await clients.exchange(request, authorityFile: authorityFile)
         } catch {
-            throw .notReachable("`\(url)`: \(error)")
+            throw KeyDownloadError(error)
         }
-    }
-
-    /// https always; http between loopback addresses.
-    static func mayFetch(_ url: String, issuer: String) -> Bool {
-        url.hasPrefix("https://") || isLoopbackHTTP(url) && isLoopbackHTTP(issuer)
-    }
-
-    private static func isLoopbackHTTP(_ url: String) -> Bool {
-        guard url.hasPrefix("http://") else { return false }
-        let authority = url.dropFirst(7).prefix { $0 != "/" }
-        guard !authority.contains("@") else { return false }
-        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-        return host == "localhost" || host == "127.0.0.1" || host == "[::1]"
-    }
-
-    private func client(_ authorityFile: String?) throws(KeyDownloadError) -> HTTPClient {
-        let name = authorityFile ?? ""
-        if let known = clients.withLock({ $0[name] }) { return known }
-        var settings = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        settings.timeout.connect = .seconds(timeoutSeconds)
-        settings.timeout.read = .seconds(timeoutSeconds)
-        settings.httpVersion = .http1Only
-        // The schedule here tries again; a second try within one fetch only hides why the first one failed.
-        settings.connectionPool.retryConnectionEstablishment = false
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        if let authorityFile {
-            do {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
-            } catch {
-                throw .notReachable("the certificate authorities `\(authorityFile)` cannot be read: \(error)")
-            }
-        }
-        settings.tlsConfiguration = tls
-        let client: HTTPClient? = clients.withLock { clients in
-            // A client that nobody shuts down ends the process.
-            guard !isStopped.load(ordering: .acquiring) else { return nil }
-            if let known = clients[name] { return known }
-            let made = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
-            clients[name] = made
-            return made
-        }
-        guard let client else { throw .notReachable("this daemon is being stopped") }
-        return client
+        guard reply.status == 200 else { throw .badStatus(url, reply.status) }
+        return reply.body
     }
 }
 
@@ -190,6 +115,15 @@ enum KeyDownloadError: Error, CustomStringConvertible {
     case badStatus(String, Int)
     case tooLarge(String, Int)
     case badMetadata(String, String)
+
+    init(_ error: HTTPSError) {
+        self =
+            switch error {
+            case .notSecure(let url): .notSecure(url)
+            case .notReachable(let problem): .notReachable(problem)
+            case .tooLarge(let url, let bytesMax): .tooLarge(url, bytesMax)
+            }
+    }
 
     var description: String {
         switch self {

@@ -35,8 +35,10 @@ struct KeySlot: Sendable {
     }
 
     var isRemote: Bool {
-        if case .file = model.keySource { return false }
-        return true
+        switch model.keySource {
+        case .file, .none: false
+        case .uri, .discovery: true
+        }
     }
 
     /// Where the keys come from, as it is kept in the store: keys from elsewhere are not taken over.
@@ -45,6 +47,7 @@ struct KeySlot: Sendable {
         case .file(let path): path
         case .uri(let url): url
         case .discovery: "discovery \(model.issuer)"
+        case .none: "none"
         }
     }
 

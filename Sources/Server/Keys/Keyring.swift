@@ -213,18 +213,14 @@ final class Keyring: Sendable {
         }
     }
 
+    /// The new keys decide before the fetch counts as ended: a request that comes in between still waits for it, and
+    /// is not refused for a cooldown.
     private func finish(_ fetched: KeySlot, _ document: [UInt8]?, _ problem: String?) {
-        let now = monotonicSeconds()
         let wall = clock.nowSeconds()
-        var waiters: [@Sendable () -> Void] = []
-        var report: String?
-        let (snapshot, isGood) = state.withLock { state -> (IssuerSnapshot?, Bool) in
-            guard let index = state.slots.firstIndex(where: { $0.isSameSource(as: fetched) }) else {
-                return (nil, false)
-            }
-            waiters = state.slots[index].waiters
-            state.slots[index].waiters = []
-            let hadError = state.slots[index].lastError
+        var hadError: String?
+        let (snapshot, slot) = state.withLock { state -> (IssuerSnapshot?, KeySlot?) in
+            guard let index = state.slots.firstIndex(where: { $0.isSameSource(as: fetched) }) else { return (nil, nil) }
+            hadError = state.slots[index].lastError
             let before = state.slots[index].issuerKeys
             if let document {
                 state.slots[index].take(
@@ -232,23 +228,33 @@ final class Keyring: Sendable {
             } else {
                 state.slots[index].lastError = problem
             }
-            if let error = state.slots[index].lastError, error != hadError { report = error }
-            state.slots[index].end(now: now, refreshSeconds: settings.refreshSeconds)
             // Also when the same keys are no longer stale.
             let isNew = state.slots[index].issuerKeys !== before
-            return (isNew ? nextSnapshot(&state) : nil, state.slots[index].lastError == nil)
+            return (isNew ? nextSnapshot(&state) : nil, state.slots[index])
         }
-        if let report {
+        if let snapshot { tell(snapshot) }
+        for waiter in end(fetched) { waiter() }
+        guard let slot else { return }
+        if let error = slot.lastError, error != hadError {
             log.write(
                 .warning, "keys_not_fetched", "the keys of an issuer could not be fetched; the last good set is used",
-                [("issuer", fetched.model.issuer), ("why", report)])
+                [("issuer", fetched.model.issuer), ("why", error)])
         }
-        if let document, isGood { keep(fetched, document, wall) }
-        if let snapshot {
+        if snapshot != nil {
             log.write(.info, "keys_changed", "new keys of an issuer are in use", [("issuer", fetched.model.issuer)])
-            tell(snapshot)
         }
-        for waiter in waiters { waiter() }
+        if let document, slot.lastError == nil { keep(fetched, document, wall) }
+    }
+
+    /// - Returns: who waits for it.
+    private func end(_ fetched: KeySlot) -> [@Sendable () -> Void] {
+        let now = monotonicSeconds()
+        return state.withLock { state in
+            guard let index = state.slots.firstIndex(where: { $0.isSameSource(as: fetched) }) else { return [] }
+            state.slots[index].end(now: now, refreshSeconds: settings.refreshSeconds)
+            defer { state.slots[index].waiters = [] }
+            return state.slots[index].waiters
+        }
     }
 
     private func keep(_ slot: KeySlot, _ document: [UInt8], _ fetchedAt: Int64) {

@@ -8,12 +8,15 @@ internal import Tokens
 
 /// Puts together what workers decide on: the policy version in force and the keys of its issuers, published as one
 /// snapshot whenever either changes.
-final class PolicyDesk: Sendable, KeyWaiting {
+final class PolicyDesk: Sendable, Fetches {
     private struct State {
         var activation: Activation?
-        var issuers: [IssuerModel] = []
-        /// Of the issuers' keys published last.
-        var generation: UInt64 = 0
+        var models: [IssuerModel] = []
+        /// The issuers' keys published last.
+        var issuers: IssuerSnapshot?
+        var revocations = RevocationSet.empty
+        var statusLists = StatusListTable.empty
+        var transactions: TransactionSigner?
         var isLoading = false
         /// A change came while a load was under way: load once more.
         var loadsAgain = false
@@ -28,10 +31,13 @@ final class PolicyDesk: Sendable, KeyWaiting {
     private let state = Mutex(State())
     private let waiters = Mutex<[EventFD]>([])
     private let keyring: Keyring
+    private let introspection: IntrospectionDesk
+    private let statusLists: StatusListDesk
+    private let receiver = StatusListReceiver()
 
     init(
         store: PolicyStore, loader: PolicyLoader, board: SnapshotBoard, log: EventLog, clock: AnchoredClock,
-        settings: KeySettings, policyFile: String?
+        settings: KeySettings, policyFile: String?, introspections: IntrospectionRecords
     ) {
         self.store = store
         self.loader = loader
@@ -40,12 +46,18 @@ final class PolicyDesk: Sendable, KeyWaiting {
         self.clock = clock
         self.policyFile = policyFile
         keyring = Keyring(store: store, settings: settings, log: log, clock: clock)
+        introspection = IntrospectionDesk(
+            records: introspections, clock: clock, log: log, defaultAuthorityFile: settings.certificateAuthorityFile)
+        statusLists = StatusListDesk(
+            clock: clock, log: log, defaultAuthorityFile: settings.certificateAuthorityFile,
+            publish: { [receiver] in receiver.take($0) })
     }
 
     /// Loads the policy file, or goes on with what the store has, and starts to look after the keys.
     /// - Throws: when there is neither a file that can be loaded nor a policy in the store.
     func start() throws {
         keyring.start { [self] issuers in publish(issuers) }
+        receiver.start { [self] lists in publish(lists) }
         let restored = try loader.restore(now: clock.nowSeconds())
         if let policyFile {
             if let activation = loader.load(policyFile, now: clock.nowSeconds()) {
@@ -67,7 +79,11 @@ final class PolicyDesk: Sendable, KeyWaiting {
         }
     }
 
-    func stop() { keyring.stop() }
+    func stop() {
+        keyring.stop()
+        introspection.stop()
+        statusLists.stop()
+    }
 
     func addWaiter(_ waiter: EventFD) { waiters.withLock { $0.append(waiter) } }
 
@@ -143,15 +159,12 @@ final class PolicyDesk: Sendable, KeyWaiting {
         guard let models = read.0, let settings = read.1 else {
             throw StartRefusal(description: "the issuers of policy version \(activation.version) cannot be read")
         }
-        let folder = policyFile.map { Files.split($0).folder } ?? ""
         // Keys first: what the keyring publishes from here on is for the new issuers.
         state.withLock { state in
             let issuers = keyring.use(models, settings: settings, folder: folder)
             state.activation = activation
-            state.issuers = models
-            state.generation = issuers.generation
-            board.publish(
-                DecisionSnapshot(activation: activation.number, version: activation.version, issuers: issuers))
+            state.models = models
+            use(issuers, &state)
         }
         log.write(
             .info, "policy_active", "policy \(activation.number).\(activation.version.description.prefix(16)) decides",
@@ -163,31 +176,91 @@ final class PolicyDesk: Sendable, KeyWaiting {
     private func publish(_ issuers: IssuerSnapshot) {
         state.withLock { state in
             // A snapshot made for the issuers of another policy, or overtaken by a newer one, is not for publishing.
-            guard let activation = state.activation, issuers.generation > state.generation,
+            guard state.activation != nil, issuers.generation > state.issuers?.generation ?? 0,
                 issuers.issuers.map({ String(decoding: $0.settings.issuer, as: UTF8.self) })
-                    == state.issuers.map(\.issuer)
+                    == state.models.map(\.issuer)
             else { return }
-            state.generation = issuers.generation
-            board.publish(
-                DecisionSnapshot(activation: activation.number, version: activation.version, issuers: issuers))
+            use(issuers, &state)
         }
         wakeWaiters()
     }
+
+    private func use(_ issuers: IssuerSnapshot, _ state: inout State) {
+        state.issuers = issuers
+        introspection.use(models: state.models, snapshot: issuers, folder: folder)
+        statusLists.use(models: state.models, snapshot: issuers, folder: folder)
+        publish(state)
+    }
+
+    /// What was revoked; the next decision of every worker sees it when this returns.
+    func publish(_ revocations: RevocationSet) {
+        state.withLock { state in
+            state.revocations = revocations
+            publish(state)
+        }
+    }
+
+    /// The signer of transaction tokens; nil where there is none any more.
+    func publish(_ signer: TransactionSigner?) {
+        state.withLock { state in
+            state.transactions = signer
+            publish(state)
+        }
+    }
+
+    private func publish(_ lists: StatusListTable) {
+        state.withLock { state in
+            state.statusLists = lists
+            publish(state)
+        }
+        wakeWaiters()
+    }
+
+    private func publish(_ state: State) {
+        guard let activation = state.activation, let issuers = state.issuers else { return }
+        board.publish(
+            DecisionSnapshot(
+                activation: activation.number, version: activation.version, issuers: issuers,
+                revocations: state.revocations, statusLists: state.statusLists, transactions: state.transactions))
+    }
+
+    private var folder: String { policyFile.map { Files.split($0).folder } ?? "" }
 
     private func wakeWaiters() {
         for waiter in waiters.withLock({ $0 }) { waiter.signal() }
     }
 
-    // MARK: keys that a request waits for
+    // MARK: what a request waits for
 
     func wantKeys(issuerIndex: Int) -> Bool {
         keyring.wantKeys(issuerIndex: issuerIndex) { [self] in wakeWaiters() }
+    }
+
+    func wantIntrospection(_ question: IntrospectionQuestion) -> Bool {
+        introspection.want(question) { [self] in wakeWaiters() }
+    }
+
+    func wantStatusList(_ question: StatusListQuestion) -> Bool {
+        statusLists.want(question) { [self] in wakeWaiters() }
+    }
+
+    /// How long the issuer's tokens may live under the policy in force.
+    func lifetime(ofIssuer issuer: [UInt8]) -> IssuerLifetime {
+        state.withLock { state in
+            guard let issuers = state.issuers else { return .notConsulted }
+            guard let known = issuers.issuers.first(where: { $0.settings.issuer == issuer }) else {
+                return .unknownIssuer
+            }
+            return known.settings.lifetimeSecondsMax > 0 ? .seconds(known.settings.lifetimeSecondsMax) : .unlimited
+        }
     }
 
     // MARK: status
 
     var activation: Activation? { state.withLock { $0.activation } }
     var issuerStatus: [IssuerKeyStatus] { keyring.status }
+    var introspectionStatus: [IntrospectionStatus] { introspection.status }
+    var statusListStatus: [StatusListStatus] { statusLists.status }
     var lastLoad: PolicyLoader.Outcome? { loader.lastOutcome }
 
     func info() -> VersionInfo? {
@@ -198,6 +271,14 @@ final class PolicyDesk: Sendable, KeyWaiting {
     var statusLine: String {
         activation.map { "policy \($0.number).\($0.version.description.prefix(16))" } ?? "no policy"
     }
+}
+
+/// Hands status lists on to whom it is told later.
+private final class StatusListReceiver: Sendable {
+    private let next = Mutex<(@Sendable (StatusListTable) -> Void)?>(nil)
+
+    func start(_ next: @escaping @Sendable (StatusListTable) -> Void) { self.next.withLock { $0 = next } }
+    func take(_ lists: StatusListTable) { next.withLock { $0 }?(lists) }
 }
 
 /// What a person must mend before the daemon can start.

@@ -18,7 +18,7 @@ final class Connection {
         case sending
         /// A request waits for its turn to have a signature verified.
         case owingVerification
-        /// A request waits for keys to be fetched.
+        /// A request waits for keys, an issuer's reply or a status list.
         case parked
     }
 
@@ -53,8 +53,12 @@ final class Connection {
     var asker: Asker?
     /// Questions of this connection that wait so.
     var waitingQuestions = 0
-    /// Whether the pending request has waited for keys already; it may once.
-    var hasWaited = false
+    /// How long it may wait for what it waited for last, on the worker's clock.
+    var awaitDeadlineMilliseconds: Int64 = 0
+    /// What its issuer is being asked, while it waits for that.
+    var question: IntrospectionQuestion?
+    /// For what the pending request has waited.
+    var awaited: Awaited = []
     /// Whether it counts among the worker's `parkedQuestions`.
     var hasParked = false
 

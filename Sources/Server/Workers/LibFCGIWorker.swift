@@ -56,16 +56,23 @@ final class LibFCGIWorker: Sendable {
         }
     }
 
-    /// Waits for keys where they are being fetched: this engine's thread serves nobody else meanwhile.
+    /// Waits for what is being fetched: this engine's thread serves nobody else meanwhile.
     private func decideWaiting(
         _ decider: Decider, _ facts: RequestFacts, _ bytes: Span<UInt8>, _ clock: inout WorkerClock
     ) {
-        let end = clock.milliseconds + seed.limits.parkMilliseconds
+        let start = clock.milliseconds
         var limits = DecisionLimits(mayVerify: true, mayWaitForKey: true)
         while true {
-            guard case .keyOwed(let issuerIndex) = decider.decide(facts, bytes, now: clock.unixSeconds, limits: limits)
-            else { return }
-            limits.mayWaitForKey = seed.keys.wantKeys(issuerIndex: issuerIndex) && clock.milliseconds < end
+            let outcome = decider.decide(facts, bytes, now: clock.unixSeconds, limits: limits)
+            let isUnderWay: Bool
+            switch outcome {
+            case .answered, .verificationOwed: return
+            case .keyOwed(let issuerIndex): isUnderWay = seed.fetches.wantKeys(issuerIndex: issuerIndex)
+            case .introspectionOwed(let question): isUnderWay = seed.fetches.wantIntrospection(question)
+            case .statusListOwed(let question): isUnderWay = seed.fetches.wantStatusList(question)
+            }
+            limits.mayWaitForKey =
+                isUnderWay && clock.milliseconds - start < seed.limits.waitMilliseconds(for: outcome)
             if limits.mayWaitForKey { sleepMilliseconds(5) }
             clock.advance()
         }

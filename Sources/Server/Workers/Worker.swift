@@ -18,7 +18,9 @@ final class Worker {
     let control: WorkerControl
     let decider: Decider
     let denials: DenialLine
-    let keys: any KeyWaiting
+    let fetches: any Fetches
+    let board: SnapshotBoard
+    let introspections: IntrospectionRecords
 
     var poll: Epoll
     var connections: [Connection] = []
@@ -47,7 +49,9 @@ final class Worker {
         control = seed.control
         decider = try seed.makeDecider()
         denials = DenialLine(pipe: seed.denialPipe, linesPerSecond: seed.denialLinesPerSecond)
-        keys = seed.keys
+        fetches = seed.fetches
+        board = seed.board
+        introspections = seed.introspections
         clock = WorkerClock(wall: seed.wallClock)
         poll = try Epoll()
         owing = SlotQueue(capacity: seed.limits.connectionsMax + seed.limits.heldMax)
@@ -213,15 +217,17 @@ final class Worker {
         connection.pendingFastCGI = nil
         connection.pendingHTTP = nil
         connection.pendingSPOP = nil
-        let hasWaitedForKey = connection.hasParked
-        connection.hasWaited = false
+        let hasParked = connection.hasParked
+        connection.awaited = []
+        connection.awaitDeadlineMilliseconds = 0
+        connection.question = nil
         connection.hasParked = false
         connection.waitingQuestions = 0
         activeCount -= 1
         if let asker = connection.asker {
             connection.asker = nil
             heldShares.giveBack(asker.share)
-            if hasWaitedForKey { parkedQuestions -= 1 }
+            if hasParked { parkedQuestions -= 1 }
             if isThere(asker) { connections[asker.slot].waitingQuestions -= 1 }
             freeHeldSlots.append(connection.slot)
             return

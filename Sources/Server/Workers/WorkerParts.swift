@@ -63,6 +63,16 @@ struct ConnectionLimits: Sendable {
     var spop = SPOPLimits()
 
     var receiveBytes: Int { max(fastCGI.bufferBytes, http.bufferBytes, spop.bufferBytes) }
+    /// How long a request may wait for what it owes.
+    func waitMilliseconds(for outcome: Outcome) -> Int64 {
+        switch outcome {
+        case .answered, .verificationOwed: 0
+        case .keyOwed, .statusListOwed: parkMilliseconds
+        // The exchange's own deadline comes first, so that its failure is what is answered.
+        case .introspectionOwed(let question): question.timeoutMilliseconds + 50
+        }
+    }
+
     /// Questions of SPOP connections that may wait for a verification or a key, each in a place of its own. Verified
     /// one after the other they take a fraction of the second that HAProxy waits.
     var heldMax = 1_024
@@ -70,10 +80,20 @@ struct ConnectionLimits: Sendable {
     var heldBytesMax = 32_768
 }
 
-/// Asks for keys that a request needs.
-protocol KeyWaiting: Sendable {
-    /// - Returns: whether a fetch is under way whose end will wake the worker. False while none may be made.
+/// Asks elsewhere for what a request needs. Each returns whether something is under way whose end will wake the
+/// workers; false while nothing may be asked.
+protocol Fetches: Sendable {
     func wantKeys(issuerIndex: Int) -> Bool
+    func wantIntrospection(_ question: IntrospectionQuestion) -> Bool
+    func wantStatusList(_ question: StatusListQuestion) -> Bool
+}
+
+/// What a request waits for. It waits once for each.
+struct Awaited: OptionSet, Sendable {
+    let rawValue: UInt8
+    static let keys = Awaited(rawValue: 1)
+    static let introspection = Awaited(rawValue: 2)
+    static let statusList = Awaited(rawValue: 4)
 }
 
 /// What a worker is made from, on its own thread.
@@ -87,16 +107,17 @@ final class WorkerSeed: Sendable {
     let tokenCacheEntriesMax: Int
     let denialPipe: LinePipe
     let denialLinesPerSecond: Int
-    let keys: any KeyWaiting
+    let fetches: any Fetches
     let proofs: ProofRecords
+    let introspections: IntrospectionRecords
     let wallClock: AnchoredClock
     let log: EventLog
 
     init(
         number: Int, listeners: [Listener], limits: ConnectionLimits, control: WorkerControl,
         board: SnapshotBoard, store: PolicyStore, tokenCacheEntriesMax: Int, denialPipe: LinePipe,
-        denialLinesPerSecond: Int, keys: any KeyWaiting, proofs: ProofRecords, wallClock: AnchoredClock,
-        log: EventLog
+        denialLinesPerSecond: Int, fetches: any Fetches, proofs: ProofRecords, introspections: IntrospectionRecords,
+        wallClock: AnchoredClock, log: EventLog
     ) {
         self.number = number
         self.listeners = listeners
@@ -107,8 +128,9 @@ final class WorkerSeed: Sendable {
         self.tokenCacheEntriesMax = tokenCacheEntriesMax
         self.denialPipe = denialPipe
         self.denialLinesPerSecond = denialLinesPerSecond
-        self.keys = keys
+        self.fetches = fetches
         self.proofs = proofs
+        self.introspections = introspections
         self.wallClock = wallClock
         self.log = log
     }
@@ -116,7 +138,7 @@ final class WorkerSeed: Sendable {
     func makeDecider() throws(PolicyStoreError) -> Decider {
         Decider(
             board: board, reader: try store.makeReader(), tokenCacheEntriesMax: tokenCacheEntriesMax,
-            auditPrefix: makeAuditPrefix(), proofs: proofs)
+            auditPrefix: makeAuditPrefix(), proofs: proofs, introspections: introspections)
     }
 
     func startThread() throws(SystemError) -> SystemThread {

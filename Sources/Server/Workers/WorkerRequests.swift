@@ -4,6 +4,7 @@ internal import HTTP1
 internal import Kernel
 internal import Octets
 internal import SPOP
+internal import Tokens
 
 // Receiving, deciding, answering: what happens on one connection.
 
@@ -113,25 +114,23 @@ extension Worker {
         }
         let wasParked = connection.state == .parked
         let wasWaiting = wasParked || connection.state == .owingVerification
-        // A request waits once; another wake before its time is up lets it wait on.
-        let mayWaitForKey =
-            mayWait
-            && (!connection.hasWaited || wasParked && clock.milliseconds < connection.deadlineMilliseconds)
-        let limits = DecisionLimits(mayVerify: mayVerify, mayWaitForKey: mayWaitForKey)
-        switch decide(connection, limits) {
+        let outcome = decide(connection, DecisionLimits(mayVerify: mayVerify, mayWaitForKey: mayWait))
+        switch outcome {
         case .answered: break
         case .verificationOwed:
             connection.state = .owingVerification
             if owing.append(connection) { return }
             refuseWaiting(connection)
             return
-        case .keyOwed(let issuerIndex):
-            if wasParked || mayPark(connection), keys.wantKeys(issuerIndex: issuerIndex),
-                park(connection, again: wasParked)
+        case .keyOwed, .introspectionOwed, .statusListOwed:
+            // A request waits once for each; another wake before its time is up lets it wait on, also when it has been in
+            // the line for verifications meanwhile.
+            let mayWaitOn = clock.milliseconds < connection.awaitDeadlineMilliseconds
+            if mayWaitOn || connection.awaited.isDisjoint(with: awaited(outcome)), wasParked || mayPark(connection),
+                want(outcome), park(connection, outcome)
             {
                 return
             }
-            connection.hasWaited = true
             return serve(connection, mayWait: false, mayVerify: mayVerify)
         }
         if let asker = connection.asker {
@@ -142,8 +141,27 @@ extension Worker {
         if wasWaiting { proceed(connection) }
     }
 
-    /// - Parameter again: it keeps the deadline that it has.
-    private func park(_ connection: Connection, again: Bool) -> Bool {
+    private func awaited(_ outcome: Outcome) -> Awaited {
+        switch outcome {
+        case .answered, .verificationOwed: []
+        case .keyOwed: .keys
+        case .introspectionOwed: .introspection
+        case .statusListOwed: .statusList
+        }
+    }
+
+    /// Asks for what the request needs.
+    private func want(_ outcome: Outcome) -> Bool {
+        switch outcome {
+        case .answered, .verificationOwed: false
+        case .keyOwed(let issuerIndex): fetches.wantKeys(issuerIndex: issuerIndex)
+        case .introspectionOwed(let question): fetches.wantIntrospection(question)
+        case .statusListOwed(let question): fetches.wantStatusList(question)
+        }
+    }
+
+    /// A request that waits for the same thing again keeps the deadline that it has.
+    private func park(_ connection: Connection, _ outcome: Outcome) -> Bool {
         if !parked.append(connection) {
             // Places of requests that were answered at their deadline stay in line until the next wake.
             for _ in 0..<parked.count {
@@ -159,9 +177,13 @@ extension Worker {
             connection.hasParked = true
             parkedQuestions += 1
         }
-        connection.hasWaited = true
         connection.state = .parked
-        if !again { connection.deadlineMilliseconds = clock.milliseconds + limits.parkMilliseconds }
+        if connection.awaited.isDisjoint(with: awaited(outcome)) {
+            connection.awaited.formUnion(awaited(outcome))
+            connection.awaitDeadlineMilliseconds = clock.milliseconds + limits.waitMilliseconds(for: outcome)
+        }
+        connection.deadlineMilliseconds = connection.awaitDeadlineMilliseconds
+        if case .introspectionOwed(let question) = outcome { connection.question = question }
         return true
     }
 
@@ -187,7 +209,9 @@ extension Worker {
     }
 
     private func answer(_ connection: Connection) {
-        connection.hasWaited = false
+        connection.awaited = []
+        connection.awaitDeadlineMilliseconds = 0
+        connection.question = nil
         connection.state = .receiving
         connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
         if let request = connection.pendingFastCGI {
@@ -236,12 +260,22 @@ extension Worker {
         } while clock.preciseMicroseconds() < end
     }
 
-    /// Decides every parked request again, on the newest snapshot.
+    /// Decides every parked request again, on the newest snapshot; but not those whose issuer has not replied yet, since
+    /// each would have its token verified once more for the reply to another one.
     func resumeParked() {
+        let generation = board.snapshot?.issuers.generation
         for _ in 0..<parked.count {
             guard let next = parked.removeFirst() else { return }
             let connection = connections[next.slot]
             guard connection.generation == next.generation, connection.state == .parked else { continue }
+            if let question = connection.question, question.generation == generation,
+                clock.milliseconds < connection.deadlineMilliseconds,
+                !introspections.knows(question, now: clock.unixSeconds),
+                parked.append(connection)
+            {
+                continue
+            }
+            connection.question = nil
             serve(connection, mayWait: true)
         }
     }

@@ -46,7 +46,7 @@ extension Worker {
             let limits = DecisionLimits(mayVerify: false, mayWaitForKey: true)
             switch decide(facts, request.payload, connection, limits) {
             case .answered: acknowledge(request, on: connection)
-            case .verificationOwed, .keyOwed: hold(request, facts, of: connection)
+            case .verificationOwed, .keyOwed, .introspectionOwed, .statusListOwed: hold(request, facts, of: connection)
             }
         }
     }

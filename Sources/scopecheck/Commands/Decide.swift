@@ -30,7 +30,7 @@ struct Decide: ParsableCommand {
         let decider: Decider
         do {
             let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
-            try trial.setKeys(try fileKeys(of: model, policyFile: policy, now: now))
+            try trial.setKeys(try fileKeys(of: model, policyFile: policy, now: now), asksIssuers: false)
             decider = try trial.makeDecider()
             try answer(decider, now)
             // The trial's store must outlive its decider's last use.

@@ -138,7 +138,7 @@ struct Explain: ParsableCommand {
         let explanation: Explanation
         do {
             let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
-            try trial.setKeys(try fileKeys(of: model, policyFile: file, now: now))
+            try trial.setKeys(try fileKeys(of: model, policyFile: file, now: now), asksIssuers: false)
             var bytes: [UInt8] = []
             var places = RequestFacts()
             for (name, value) in facts {

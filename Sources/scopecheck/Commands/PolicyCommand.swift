@@ -3,11 +3,12 @@ internal import Kernel
 internal import Octets
 internal import Policy
 internal import PolicyTables
+internal import Tokens
 
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Checks, tests and shows policies.",
-        subcommands: [Check.self, Test.self, Show.self, Load.self])
+        subcommands: [Check.self, Test.self, Show.self, Metadata.self, Load.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -112,6 +113,47 @@ struct PolicyCommand: ParsableCommand {
         }
     }
 
+    struct Metadata: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Shows what services publish of themselves to clients.",
+            discussion: """
+                The metadata of protected resources (RFC 9728): the URL of each document and, below it, the document. \
+                Exit 0, and 1 when there is none or the policy has errors.
+                """)
+
+        @Argument(help: "The policy file.")
+        var file: String
+
+        @Option(help: "Only that of this service.")
+        var service: String?
+
+        @Flag(help: "Print URLs and documents as one JSON object.")
+        var json = false
+
+        func run() throws {
+            let loaded = try LoadedPolicy(file: file)
+            let model = try loaded.checkedModel(json: json)
+            let names = model.services.map(\.name) + model.portServices.map(\.name)
+            if let service, !names.contains(service) {
+                throw fail("`\(file)` has no service `\(service)`; it has \(names.joined(separator: ", "))")
+            }
+            let all: [ResourceMetadata]
+            do throws(PolicyTableError) {
+                all = try PolicyCompiler(model).metadata
+            } catch {
+                throw fail("`\(file)`: the policy could not be compiled: \(error)")
+            }
+            let found = all.filter { service == nil || $0.service == service }
+            printOut(json ? MetadataReport.json(found) : MetadataReport.text(found))
+            if found.isEmpty {
+                let nobody = service.map { "the service `\($0)` does not publish" } ?? "no service publishes"
+                _ = writeAll(
+                    2, Array("\(file): \(nobody) metadata; give it a `resource` if clients shall find it\n".utf8).span)
+                throw Ending.no
+            }
+        }
+    }
+
     /// What the daemon runs as a child: compiles a policy into its store and makes nothing active.
     struct Load: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -155,6 +197,27 @@ struct PolicyCommand: ParsableCommand {
                 throw fail("`\(file)`: the policy could not be compiled: \(error)")
             }
         }
+    }
+}
+
+/// Metadata of protected resources, for people and programs.
+private enum MetadataReport {
+    static func text(_ found: [ResourceMetadata]) -> [UInt8] {
+        Array(found.map { Array("\($0.place.url)\n".utf8) + $0.document + [0x0A] }.joined())
+    }
+
+    /// `{"metadata":[{"service":…,"url":…,"document":{…}}]}`.
+    static func json(_ found: [ResourceMetadata]) -> [UInt8] {
+        let objects = found.map { one in
+            var writer = JSONObjectWriter()
+            writer.add("service", string: one.service)
+            writer.add("url", string: one.place.url)
+            writer.add("document", json: one.document)
+            return writer.text()
+        }
+        var writer = JSONObjectWriter()
+        writer.add("metadata", json: [0x5B] + Array(objects.joined(separator: [0x2C])) + [0x5D])
+        return writer.text() + [0x0A]
     }
 }
 

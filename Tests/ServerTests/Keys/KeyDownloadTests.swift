@@ -100,8 +100,8 @@ import Testing
         ("file:///etc/x", "https://b", false), ("HTTP://localhost/x", "http://localhost", false),
         ("", "https://b", false),
     ])
-    func mayFetch(_ url: String, _ issuer: String, _ expected: Bool) {
-        #expect(KeyDownload.mayFetch(url, issuer: issuer) == expected)
+    func addresses(_ url: String, _ issuer: String, _ expected: Bool) {
+        #expect(HTTPSAddress.isAllowed(url, issuer: issuer) == expected)
     }
 
     @Test func discoveryOfBothKinds() async throws {
