@@ -3,7 +3,7 @@
 # all parts; the exit status is 0 without a failure.
 #
 #     Tests/run.sh                  everything
-#     Tests/run.sh PART…            some of: lint build unit release integration allocations differential fuzz bench
+#     Tests/run.sh PART…            some of: lint ledger build unit release integration allocations differential fuzz bench
 #                                demo
 #
 # SCOPECHECK_VECTORS names the folder of vectors written by others (default ../shared/vectors); without it those
@@ -12,7 +12,7 @@ set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 export SCOPECHECK_VECTORS=${SCOPECHECK_VECTORS:-$root/../shared/vectors}
-all="lint build unit release integration allocations differential fuzz bench demo"
+all="lint ledger build unit release integration allocations differential fuzz bench demo"
 parts=" ${*:-$all} "
 for part in $parts; do
     case " $all " in *" $part "*) ;; *) echo "unknown part \`$part\`; there are: $all" >&2; exit 2 ;; esac
@@ -73,7 +73,8 @@ counted() {
 
 heading "Debian packages"
 Tests/install.sh libfcgi-dev libssl-dev liblmdb-dev pkg-config nginx:nginx-light lighttpd:lighttpd \
-    apache2:apache2-bin haproxy:haproxy openssl:openssl curl ca-certificates gcc python3 python3-cryptography python3-yaml || exit 1
+    apache2:apache2-bin haproxy:haproxy openssl:openssl curl ca-certificates gcc zlib1g-dev python3 python3-cryptography \
+    python3-yaml pypi:joserfc || exit 1
 command -v swift >/dev/null || {
     echo "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH" >&2
     exit 1
@@ -84,6 +85,10 @@ if wanted lint; then
     heading "format"
     step "swift format lint" swift format lint --strict --recursive --configuration .swift-format \
         Package.swift Sources $(find Tests -mindepth 1 -maxdepth 1 -type d -name '*Tests')
+fi
+if wanted ledger; then
+    heading "ledger of requirements and attacks"
+    counted "ledger" $python Tests/Ledger/check.py
 fi
 if wanted build; then
     heading "build, warnings as errors"

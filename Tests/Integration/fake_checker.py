@@ -22,6 +22,7 @@ def answer_headers(status, reason, challenge, nonce=""):
         ("X-Scope-Subject", "alice" if allow else ""), ("X-Scope-Client", "web" if allow else ""),
         ("X-Scope-Issuer", "https://id.example.com" if allow else ""),
         ("X-Scope-Granted", "orders:read" if allow else ""),
+        ("Txn-Token", ""), ("X-Scope-Forward-Token", "yes" if allow else ""),
     ]
     if challenge:
         headers.append(("WWW-Authenticate" if status == 401 else "X-Scope-Challenge", challenge))

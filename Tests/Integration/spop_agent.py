@@ -28,7 +28,8 @@ def verdict(status=200, reason="granted", challenge="", allow=True, **changes):
               "route": "orders GET /orders", "policy": "1.abcdef", "audit_id": "fake-%016x" % time.monotonic_ns(),
               "subject": "alice" if good else "", "client": "web" if good else "",
               "issuer": "https://id.example.com" if good else "", "granted": "orders:read" if good else "",
-              "challenge": challenge, "dpop_nonce": "", **changes}
+              "challenge": challenge, "dpop_nonce": "", "txn_token": "",
+              "forward_token": "yes" if status == 200 else "", **changes}
     actions = unset_variable("allow") + b"".join(set_variable(*item) for item in values.items())
     return actions + (set_variable("allow", allow) if good and allow is not None else b"")
 

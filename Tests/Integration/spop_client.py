@@ -9,7 +9,7 @@ from spop import (ACK, AGENT_DISCONNECT, AGENT_HELLO, FIN, FRAME_BYTES_MAX, Brok
 
 # The variables of a verdict in their order; `allow` comes before them unset and, on an allow, after them true.
 VARIABLES = ["status", "decision", "reason", "route", "policy", "audit_id", "subject", "client", "issuer", "granted",
-             "challenge", "dpop_nonce"]
+             "challenge", "dpop_nonce", "txn_token", "forward_token"]
 
 
 class Verdict(dict):
@@ -42,8 +42,9 @@ class Verdict(dict):
             raise Broken(f"contradicts itself: {dict(self)}")
         if self.status not in (200, 400, 401, 403, 503):
             raise Broken(f"status {self.status}")
-        if not self["allow"] and any(self[name] for name in ("subject", "client", "issuer", "granted")):
-            raise Broken(f"an identity on a denial: {dict(self)}")
+        if not self["allow"] and any(self[name] for name in (
+                "subject", "client", "issuer", "granted", "txn_token", "forward_token")):
+            raise Broken(f"an identity or a token on a denial: {dict(self)}")
         if not self.reason or not self.audit_id:
             raise Broken(f"no reason or audit id: {dict(self)}")
 
