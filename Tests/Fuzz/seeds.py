@@ -7,10 +7,12 @@ They are where fuzzing starts. They stay in the corpora beside what libFuzzer ma
 reaches no new code, and some of these are there for what must come out.
 """
 import base64
+import hashlib
 import hmac
 import json
 import os
 import sys
+import zlib
 
 
 # What is larger is not worth its place in the corpora.
@@ -528,7 +530,234 @@ def requests():
         yield facts(*plain, name)
 
 
-TARGETS = {"fastcgi": fastcgi, "http": http, "spop": spop, "tokens": tokens, "policy": policies, "tables": tables, "request": requests}
+def proof_claims():
+    """Pairs of what is demanded (ProofDemand.init) and claims that meet it, then the nearest that do not."""
+    ath = base64url(hashlib.sha256(b"an access token").digest()).decode()
+    good = {"jti": "p1", "htm": "GET", "htu": "https://api.example.com/orders/7", "iat": 1700000000, "ath": ath}
+    for demand, method, uris in (
+            (0, "GET", ("https://api.example.com/orders/7", "HTTPS://API.Example.COM:443/orders/7?x=1#y", "https://api.example.com.:/order%73/%37",
+                        "https://api.example.com/orders/7/", "https://api.example.com/orders/./7", "http://api.example.com:443/orders/7",
+                        "https://a@api.example.com/orders/7", "https://api.example.com", "https://api.example.com/orders\\7",
+                        "https://api.example.com/orders%2f7", "https://api.example.com/orders/%2e", "https://api.example.com:0443/orders/7",
+                        "https://api%2eexample.com/orders/7", "https:/api.example.com/orders/7", "/orders/7", "https://api.example.com/orders/7%",
+                        "https://api.example.com/orders/7 ", "https://api.example.com/orders/7\u00e9", "https://api.example.com:99999/orders/7")),
+            (1, "POST", ("http://[::1]:8080/caf%C3%A9/a%2Fb", "http://[::1]:8080/caf%c3%a9/%61%2fb", "http://[::1]/caf%C3%A9/a%2Fb",
+                         "http://[::1]:8080/caf\u00e9/a%2Fb", "http://[::1:8080/caf%C3%A9/a%2Fb", "http://[]:8080/caf%C3%A9/a/b")),
+            (2, "DELETE", ("https://h", "https://h/", "https://h?", "https://h//", "https://H:443#")),
+            (3, "get", ("https://a.b/~x/;y=1/a...", "https://a.b/%7Ex/;y=1/a...", "https://a.b/~x/%3By=1/a...", "https://a.b/~x/;y=1/%61%2e%2E."))):
+        for uri in uris:
+            yield demand, {**good, "htm": method, "htu": uri}
+    for name in good:
+        yield 0, {key: value for key, value in good.items() if key != name}
+        yield 0, {**good, name: 5 if isinstance(good[name], str) else "5"}
+        yield 0, {**good, name: ""}
+    for changes in ({"htm": "get"}, {"htm": "G"}, {"jti": "j" * 128}, {"jti": "j" * 129}, {"jti": "\u0001\u00e9"}, {"iat": 1699999940}, {"iat": 1699999939},
+                    {"iat": 1700000010}, {"iat": 1700000010.5}, {"iat": 1699999939.5}, {"iat": -1}, {"iat": 1e300}, {"ath": ath[:-1] + "A"},
+                    {"ath": ath + "="}, {"exp": 1}, {"nbf": 1 << 62}, {"nonce": 1}):
+        yield 0, {**good, **changes}
+    for demand in (4, 8, 12):
+        for nonce in ("n1", "n2", "n3", "", 1):
+            yield demand, {**good, "nonce": nonce}
+        yield demand, good
+
+
+def proofs():
+    edwards = {"kty": "OKP", "crv": "Ed25519", "x": PRIVATE["x"]}
+    curve = {"kty": "EC", "crv": "P-256", "x": PRIVATE_EC["x"], "y": PRIVATE_EC["y"]}
+    header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": edwards}
+
+    for number, (demand, claims) in enumerate(proof_claims()):
+        yield bytes([1 | (number & 1) << 2 | (number & 2) << 2, demand]) + compact(claims)
+    demand, claims = next(proof_claims())
+    claims = compact(claims)
+    whole = signed(compact(header), claims)
+    yield bytes([0, 0]) + whole
+    yield bytes([8, 0]) + whole
+    yield bytes([4, 0]) + whole
+    for text in (whole[:-1], whole + b".", whole.replace(b".", b"..", 1), b"a.b.c", b"", b"." * 5000, whole + b"A" * 4096):
+        yield bytes([0, 0]) + text
+    rsa = {"kty": "RSA", "n": MODULUS, "e": "AQAB"}
+    for key in (edwards, curve, rsa):
+        for changes in ({}, {"d": "AQ"}, {"k": "AQ"}, {"alg": "EdDSA"}, {"alg": "ES256"}, {"alg": 1}, {"use": "sig"}, {"use": "enc"},
+                        {"key_ops": ["verify"]}, {"key_ops": ["sign"]}, {"kty": "oct"}, {"kty": "X"}, {"crv": "P-521"}, {"crv": 1}, {"x": "AA"},
+                        {"x": ""}, {"y": "AA"}, {"n": "AA"}, {"e": "AAAAAAEAAQ"}, {"e": "AQ"}, {"e": "AQAAAAAB"}, {"kid": "a"}):
+            yield bytes([10, 0]) + compact({**header, "jwk": {**key, **changes}}) + b"\0" + claims
+        yield bytes([10, 0]) + compact({**header, "alg": "ES256", "jwk": key}) + b"\0" + claims
+        yield bytes([14, 0]) + compact({**header, "alg": "ES256", "jwk": key}) + b"\0" + claims
+        yield bytes([10, 0]) + compact({**header, "alg": "RS256", "jwk": key}) + b"\0" + claims
+    for changes in ({"typ": "JWT"}, {"typ": 1}, {"typ": "application/DPoP+jwt"}, {"alg": "none"}, {"alg": "HS256"}, {"alg": 1}, {"alg": "Ed25519"},
+                    {"crit": []}, {"jwk": 1}, {"jwk": []}, {"kid": "o1"}, {"cty": 1}):
+        yield bytes([2, 0]) + compact({**header, **changes}) + b"\0" + claims
+    for name in header:
+        yield bytes([2, 0]) + compact({key: value for key, value in header.items() if key != name}) + b"\0" + claims
+    for target, uri in (
+            ("/orders/7", "/orders/7"), ("/caf%c3%a9", "/caf%C3%A9"), ("/a%2Fb", "/a%2fb"), ("/a%2Fb", "/a/b"), ("/a.../b", "/a.../b"), ("/", ""),
+            ("/a/../b", "/b"), ("/b", "/a/../b"), ("/a", "/a?b"), ("/a?b", "/a#b/../"), ("/%7ea", "/~a"), ("/a'b", "/a%27b"), ("/a\"b", "/a%22b"),
+            ("/a|b", "/a|b"), ("/a%7Cb", "/a|b"), ("/a^`{}", "/a%5E%60%7B%7D"), ("/%e2%82%ac/", "/\u20ac/")):
+        yield bytes([3, 0]) + target.encode() + b"\nhttps://api.example.com" + uri.encode()
+
+
+def claims_of_tokens():
+    def status(index, uri, **more):
+        return {"status": {"status_list": {"idx": index, "uri": uri}, **more}}
+
+    text = "ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ"
+    uri = "https://status.example.com/1"
+    for claims in claims_sets():
+        yield b"\0" + compact(claims)
+    for changes in (
+            {"cnf": {"jkt": text}}, {"cnf": {"x5t#S256": text}}, {"cnf": {"jkt": text, "x": 1}}, {"cnf": {"jkt": text[:-1]}}, {"cnf": {"jkt": 1}},
+            {"cnf": {"jwk": {}}}, {"cnf": {"jk\u0074": text}}, {"cnf": None}, {"act": {"sub": "b"}}, {"act": {"sub": "b", "client_id": "c"}},
+            {"act": {"sub": 1}}, {"act": "b"}, {"act": {"act": {"sub": "c"}}}, {"acr": "gold"}, {"acr": 1}, {"auth_time": 1699999000},
+            {"auth_time": 1699999000.5}, {"auth_time": "1"}, {"auth_time": 0}, {"exp": 1700000590}, {"exp": 1700000591}, {"exp": 1700000590.5},
+            {"iat": 1699999990.5, "exp": 1700000590}, {"tenant": ""}, {"team": "", "tenant": "\u0000"}, {"jti": ""}, {"client_id": ""},
+            status(0, uri), status(1 << 31, uri), status((1 << 31) - 1, uri), status(-1, uri), status(1.5, uri), status("1", uri), status(1, 1),
+            status(1, "https://status.example.com/"), status(1, "https://id.example.com/one"), status(1, "https://id.example.com/one/2"),
+            status(1, "https://other.example.com/"), status(1, "https://status.example.com/" + "a" * 2100), status(1, uri, other=1),
+            {"status": {}}, {"status": 1}, {"status": []}, {"status": {"status_list": {}}}, {"status": {"status_list": 1}}, {"status": {"other": {}}},
+            {"status": {"status_list": {"idx": 1}}}, {"status": {"status_list": {"uri": uri}}}):
+        yield b"\0" + compact({**CLAIMS, **changes})
+        if "status" not in changes:
+            yield b"\7" + compact({**CLAIMS, "iss": "https://compat.example.com", **changes})
+    pay = {"type": "pay", "actions": ["start", "stop"], "locations": ["https://a"]}
+    for details in ([pay], [{"type": "pay"}], [{"type": "read", "actions": ["see"], "locations": ["https://b"]}], [], [1], {}, [{}], [pay, {}], [pay, 1],
+                    [{"type": 1}], [{"type": "pay", "actions": ["start"]}, {"type": "pay", "actions": ["stop"]}], [{"type": "read", "actions": ["see"]}],
+                    [{"type": "pay", "actions": ["start", "stop", 1]}], [{"type": "pay", "actions": "start"}], [{"type": "pay", "locations": {}}],
+                    [{"type": "read", "actions": ["s\u0065e"], "locations": ["https://c", "https://a"]}, {"type": "\u0070ay"}], [[pay]], "x"):
+        yield b"\0" + compact({**CLAIMS, "authorization_details": details})
+        yield b"\2" + compact({**CLAIMS, "authorization_details": details}).replace(b"pay", b"p\\u0061y")
+    yield b"\0" + compact(CLAIMS)[:-1] + b',"a":1,"a":2}'
+    for bound in range(8):
+        yield bytes([bound]) + compact({**CLAIMS, "cnf": {"jkt": text}})
+        yield bytes([bound]) + compact({**CLAIMS, "iss": "https://compat.example.com", "events": {}})
+
+
+def deflate_streams():
+    """ZLIB data of each kind of block and code, then the nearest that are none."""
+    texts = [b"", b"a", b"\xb9\xa3", bytes(300), b"abc" * 100, bytes(range(256)) * 3, b"ab" * 20000, hashlib.sha512(b"x").digest() * 20,
+             b"".join(hashlib.sha256(bytes([n])).digest() for n in range(60))]
+    for text in texts:
+        for level in (0, 9):
+            yield zlib.compress(text, level)
+    for strategy in (zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FILTERED):
+        for window in (9, 15):
+            made = zlib.compressobj(9, zlib.DEFLATED, window, 1, strategy)
+            yield made.compress(texts[4] + texts[5]) + made.flush(zlib.Z_FULL_FLUSH) + made.compress(texts[1]) + made.flush()
+
+    def stream(bits, text=b""):
+        """Bits as they stand in the data, lowest first, behind a good header and before a good checksum."""
+        bits += "0" * (-len(bits) % 8)
+        return b"\x78\x9c" + bytes(int(bits[at:at + 8][::-1], 2) for at in range(0, len(bits), 8)) + zlib.adler32(text).to_bytes(4, "big")
+
+    def number(value, count):
+        return "".join(str(value >> bit & 1) for bit in range(count))
+
+    fixed_end, fixed_a = "0000000", "10010001"
+    yield stream("110" + fixed_end)
+    yield stream("110" + fixed_a + fixed_end, b"a")
+    yield stream("110" + fixed_a + "0000001" + "00000" + fixed_end, b"aaaa")
+    yield stream("110" + fixed_a + "0000001" + "00001" + fixed_end, b"aaaa")
+    yield stream("110" + fixed_a + "0000001" + "11110" + fixed_end, b"a")
+    yield stream("110" + "11000110" + fixed_end)
+    yield stream("110" + "11000101" + "00000" + fixed_end)
+    yield stream("111" + fixed_end)
+    yield stream("100" + "00000" + number(1, 16) + number(0xFFFE, 16) + number(0x61, 8), b"a")
+    yield stream("100" + "00000" + number(1, 16) + number(0xFFFF, 16) + number(0x61, 8), b"a")
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+
+    def dynamic(literals, distances, lengths, symbols):
+        text = "101" + number(literals - 257, 5) + number(distances - 1, 5) + number(15, 4)
+        return text + "".join(number(lengths.get(symbol, 0), 3) for symbol in order) + symbols
+
+    # Codes of the lengths: 18 is 0, 1 is 10, 0 is 11; then 256 zeros, one length 1, and no or one distance.
+    zeros = "0" + number(127, 7) + "0" + number(107, 7)
+    lengths = {18: 1, 0: 2, 1: 2}
+    for tail in ("11" + "10", "11" + "11", "10" + "10", "10" + "11"):
+        yield stream(dynamic(257, 1, lengths, zeros + tail + "0"))
+        yield stream(dynamic(257, 1, lengths, zeros + tail + "1"))
+    yield stream(dynamic(257, 1, {}, "0" * 40))
+    yield stream(dynamic(257, 1, {18: 1}, "0" * 40))
+    yield stream(dynamic(257, 1, {18: 1, 16: 1}, "1" * 40))
+    yield stream(dynamic(288, 1, lengths, zeros))
+    yield stream(dynamic(257, 31, lengths, zeros))
+    yield stream(dynamic(257, 1, {n: 1 for n in range(19)}, zeros))
+    good = zlib.compress(b"abcabc")
+    for data in (good[:-1], good + b"\0", good[:-1] + b"\0", b"\x79" + good[1:], b"\x88\x1c" + good[2:], b"\x78\xbb" + good[2:], b"\x08\x1d" + good[2:], b"",
+                 b"\x78", b"\x78\x9c", good[:2] + b"\0" * 20):
+        yield data
+    for at in range(2, len(good)):
+        yield good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
+
+
+def statuses():
+    for number, data in enumerate(deflate_streams()):
+        yield b"\0" + data
+        if number % 4 == 0:
+            yield b"\x08\x00\x05" + data
+            yield bytes([3 | number % 64 >> 2 << 4 & 0x30]) + data
+    for level in (0, 1, 6, 9):
+        for text in (b"", b"a", b"abcabcabc", bytes(range(200))):
+            yield bytes([2 | level << 4]) + text
+    lst = base64url(zlib.compress(b"\xb9\xa3")).decode()
+    good = {"sub": "https://status.example.com/1", "iat": 1699999990, "exp": 1700003600, "ttl": 600, "status_list": {"bits": 1, "lst": lst}}
+    yield b"\7" + compact(good)
+    for name in good:
+        yield b"\7" + compact({key: value for key, value in good.items() if key != name})
+        for value in (1, "1", [], -1.5):
+            yield b"\7" + compact({**good, name: value})
+    for changes in ({"iss": "https://id.example.com"}, {"iss": "https://other.example.com"}, {"exp": 1700000000}, {"exp": 1700000001}, {"exp": 1800000000},
+                    {"iat": 1700000061}, {"nbf": 1700000001}, {"ttl": 90000}, {"ttl": 1}, {"sub": "https://status.example.com/2"}, {"aud": "x"}):
+        yield b"\7" + compact({**good, **changes})
+    for bits in (0, 1, 2, 3, 4, 8, 16, "1", 1.0, 8.0):
+        yield b"\7" + compact({**good, "status_list": {"bits": bits, "lst": lst, "aggregation_uri": "https://a"}})
+    for text in (lst + "=", lst[:-1], "", "!", 1):
+        yield b"\7" + compact({**good, "status_list": {"bits": 2, "lst": text}})
+    for header in ({"alg": "EdDSA", "typ": "statuslist+jwt", "kid": "o1"}, {"alg": "EdDSA", "typ": "application/statuslist+jwt"}, {"alg": "EdDSA", "typ": "at+jwt"}):
+        token = signed(compact(header), compact(good))
+        for text in (token, token[:-1], token + b".", b"a.b.c"):
+            yield b"\4" + text
+
+
+def introspection():
+    opaque = {"active": True, "sub": "ann", "client_id": "web", "aud": "https://api.example.com", "iat": 1699999990, "exp": 1700000300,
+              "scope": "orders:read", "token_type": "Bearer"}
+    text = PRIVATE["x"]
+    replies = [opaque, {"active": False}, {"active": True}, {}, {"active": "true"}, {"active": 1}, {"active": None}, {**opaque, "active": False}]
+    replies += [{key: value for key, value in opaque.items() if key != name} for name in opaque]
+    replies += [{**opaque, name: value} for name in opaque for value in (1, ["x"])]
+    replies += [{**opaque, **changes} for changes in (
+        {"iss": "https://id.example.com"}, {"iss": "https://compat.example.com"}, {"iss": 1}, {"token_type": "bearer"}, {"token_type": "DPoP"},
+        {"token_type": "N_A"}, {"token_type": "DPoP", "cnf": {"jkt": text}}, {"token_type": "dpop", "cnf": {"x5t#S256": text}}, {"cnf": {"jkt": text}},
+        {"cnf": {"x5t#S256": text}}, {"cnf": {}}, {"aud": ["x", "second"]}, {"aud": []}, {"exp": 1699999980}, {"exp": 1699999960}, {"exp": 1700000010},
+        {"nbf": 1700000100}, {"nbf": 1700000010}, {"iat": 1700000100}, {"scope": "orders:read orders:write a"}, {"scope": ["orders:write", "b"]}, {"scope": "a  b"},
+        {"scope": ""}, {"sub": "eve"}, {"client_id": "other"}, {"azp": "web", "scp": "orders:write"}, {"azp": "x"}, {"act": {"sub": "b"}}, {"act": 1},
+        {"acr": "gold", "auth_time": 1699999000}, {"authorization_details": [{"type": "pay", "actions": ["start"]}]},
+        {"authorization_details": [{"type": "pay", "actions": ["start", "stop"]}]}, {"authorization_details": []}, {"authorization_details": 1},
+        {"status": {"status_list": {"idx": 1, "uri": "https://status.example.com/1"}}}, {"status": 1}, {"jti": "j"}, {"tenant": "t2"},
+        {"exp": 1700000290, "iat": 1699999000}, {"status": {"status_list": {"idx": 1, "uri": "https://other.example.com/1"}}})]
+    for number, reply in enumerate(replies):
+        yield bytes([0 if number & 1 else 2]) + compact(reply)
+        if number < 12 or number % 4 == 0:
+            yield bytes([16 | number & 7]) + compact(reply)
+    envelope = {"iss": "https://id.example.com", "aud": "me", "iat": 1700000000, "token_introspection": opaque}
+    yield b"\x08" + compact(envelope)
+    for name in envelope:
+        yield b"\x08" + compact({key: value for key, value in envelope.items() if key != name})
+        for value in (1, "x", []):
+            yield b"\x0c" + compact({**envelope, name: value})
+    for changes in ({"iat": 1699999699}, {"iat": 1699999700}, {"iat": 1700000061}, {"exp": 1}, {"exp": 1700000001}, {"nbf": 1700000001}, {"active": True},
+                    {"aud": ["a", "me"]}, {"iss": "https://compat.example.com"}, {"token_introspection": {"active": False}}):
+        yield b"\x08" + compact({**envelope, **changes})
+    header = {"alg": "EdDSA", "typ": "token-introspection+jwt", "kid": "o1"}
+    for changes in ({}, {"typ": "JWT"}, {"crit": ["a"]}, {"cty": "JWT"}, {"kid": "x"}, {"alg": "ES256"}):
+        yield b"\x18" + signed(compact({**header, **changes}), compact(envelope))
+    yield b"\0" + compact(opaque)[:-1] + b',"active":false}'
+    yield b"\x10" + compact(opaque) + b',"iss":"https://id.example.com"'
+
+
+TARGETS = {"fastcgi": fastcgi, "http": http, "spop": spop, "tokens": tokens, "policy": policies, "tables": tables, "request": requests,
+           "proofs": proofs, "claims": claims_of_tokens, "introspection": introspection,
+           "statuses": statuses}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

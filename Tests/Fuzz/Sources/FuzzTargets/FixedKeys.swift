@@ -9,6 +9,11 @@ enum FixedKeys {
         "x":"ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ",\
         "d":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}
         """
+    static let privateCurveText = """
+        {"kty":"EC","crv":"P-256","kid":"e1","alg":"ES256",\
+        "x":"UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18","y":"RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q",\
+        "d":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"}
+        """
     static let setText = """
         {"keys":[{"kty":"OKP","crv":"Ed25519","kid":"o1","x":"ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ"},\
         {"kty":"EC","crv":"P-256","kid":"e1","use":"sig","key_ops":["verify"],\
@@ -26,25 +31,25 @@ enum FixedKeys {
     static let algorithms = SignatureAlgorithm.allCases
 
     static let signing: PrivateJWK? = try? PrivateJWK(parsing: Array(privateText.utf8).span)
+    static let signingCurve: PrivateJWK? = try? PrivateJWK(parsing: Array(privateCurveText.utf8).span)
     static let set: KeySet? = try? KeySet.parse(jwks: Array(setText.utf8).span, algorithms: algorithms)
 
+    static func settings(_ name: String, _ profile: TokenProfile) -> IssuerSettings {
+        IssuerSettings(
+            issuer: Array("https://\(name).example.com".utf8),
+            audiences: [Array("https://api.example.com".utf8), Array("second".utf8)],
+            algorithms: algorithms, profile: profile,
+            scopeClaim: Array((profile == .compat ? "scp" : "scope").utf8),
+            clientClaim: Array((profile == .compat ? "azp" : "client_id").utf8), leewaySeconds: 30,
+            boundClaims: [Array("tenant".utf8), Array("team".utf8)])
+    }
+
     /// One issuer of each profile, one without keys, one with keys that are too old.
-    static let issuers: IssuerSnapshot = {
-        func settings(_ name: String, _ profile: TokenProfile) -> IssuerSettings {
-            IssuerSettings(
-                issuer: Array("https://\(name).example.com".utf8),
-                audiences: [Array("https://api.example.com".utf8), Array("second".utf8)],
-                algorithms: algorithms, profile: profile,
-                scopeClaim: Array((profile == .compat ? "scp" : "scope").utf8),
-                clientClaim: Array((profile == .compat ? "azp" : "client_id").utf8), leewaySeconds: 30,
-                boundClaims: [Array("tenant".utf8), Array("team".utf8)])
-        }
-        return IssuerSnapshot(
-            issuers: [
-                IssuerKeys(settings: settings("id", .rfc9068), keys: set),
-                IssuerKeys(settings: settings("compat", .compat), keys: set),
-                IssuerKeys(settings: settings("none", .compat), keys: nil),
-                IssuerKeys(settings: settings("old", .compat), keys: set, status: .stale),
-            ], generation: 1)
-    }()
+    static let issuers = IssuerSnapshot(
+        issuers: [
+            IssuerKeys(settings: settings("id", .rfc9068), keys: set),
+            IssuerKeys(settings: settings("compat", .compat), keys: set),
+            IssuerKeys(settings: settings("none", .compat), keys: nil),
+            IssuerKeys(settings: settings("old", .compat), keys: set, status: .stale),
+        ], generation: 1)
 }

@@ -1,5 +1,8 @@
 /// Every target by its name.
-public let targetNames = ["fastcgi", "http", "spop", "tokens", "policy", "tables", "request"]
+public let targetNames = [
+    "fastcgi", "http", "spop", "tokens", "policy", "tables", "request", "proofs", "claims", "introspection",
+    "statuses",
+]
 
 /// A pure function from one input; it ends the process where a claim does not hold. Nil for another name.
 public func target(named name: String) -> (@Sendable (Span<UInt8>) -> Void)? {
@@ -11,6 +14,10 @@ public func target(named name: String) -> (@Sendable (Span<UInt8>) -> Void)? {
     case "policy": fuzzPolicy
     case "tables": fuzzTables
     case "request": fuzzRequest
+    case "proofs": fuzzProofs
+    case "claims": fuzzClaims
+    case "introspection": fuzzIntrospection
+    case "statuses": fuzzStatuses
     default: nil
     }
 }
