@@ -103,7 +103,11 @@ struct DecisionState: ~Copyable {
         writeRoute(table.label(of: rule), service.name)
         if collectsDetails { collectRule(table, rule, service, catalogue, snapshot.issuers) }
         switch rule.ground {
-        case .public: return allow(.public, snapshot)
+        case .public:
+            guard isMetadataSpelledPlainly(bytes.bytes(at: facts.target)) else {
+                return deny(.ambiguousTarget, snapshot)
+            }
+            return allow(.public, snapshot)
         case .preflight: return allow(.preflight, snapshot)
         case .scopes: break
         }
@@ -245,6 +249,17 @@ struct DecisionState: ~Copyable {
         case .portNotAllowed: return .refused(.portNotAllowed)
         case .unreadable: return .refused(.policyUnreadable)
         }
+    }
+
+    /// Proxies choose by the raw path who answers below the well-known path of metadata (RFC 9728 §3). In another spelling,
+    /// as `/%2ewell-known/…`, the application would get what was made public for the documents alone.
+    private func isMetadataSpelledPlainly(_ raw: Span<UInt8>) -> Bool {
+        let path = target.path.bytes
+        let wellKnown: StaticString = "/.well-known/oauth-protected-resource"
+        guard path.count >= wellKnown.utf8CodeUnitCount,
+            equal(path.extracting(0..<wellKnown.utf8CodeUnitCount), wellKnown)
+        else { return true }
+        return equal(raw.bytes(at: target.rawPath), path)
     }
 
     private enum Check {

@@ -45,3 +45,28 @@ extension DecisionState {
         return found
     }
 }
+
+/// Whether these are three parts of which the first one begins as a JSON object does in base64: a JWS, though a
+/// misspelled one. An issuer that is less strict could call it active, in spellings that no revocation names.
+func isLikeJWS(_ token: Span<UInt8>) -> Bool {
+    var dots = 0
+    for index in token.indices where token[index] == 0x2E { dots += 1 }
+    guard dots == 2, token.count > 2, let first = sextet(token[0]), let second = sextet(token[1]) else { return false }
+    switch first << 2 | second >> 4 {
+    // `{`, or the white space that JSON lets stand before it.
+    case 0x7B, 0x20, 0x09, 0x0A, 0x0D: return true
+    default: return false
+    }
+}
+
+/// Of either alphabet of base64.
+private func sextet(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 0x41...0x5A: byte - 0x41
+    case 0x61...0x7A: byte - 0x61 + 26
+    case 0x30...0x39: byte - 0x30 + 52
+    case 0x2B, 0x2D: 62
+    case 0x2F, 0x5F: 63
+    default: nil
+    }
+}

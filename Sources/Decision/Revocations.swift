@@ -21,7 +21,7 @@ public struct Revocation: Sendable, Equatable {
         public var name: StaticString {
             switch self {
             case .token: "token"
-            case .tokenID: "token_id"
+            case .tokenID: "jti"
             case .subject: "subject"
             case .client: "client"
             case .issuer: "issuer"

@@ -67,7 +67,7 @@ extension DecisionState {
             tokens.insert(token)
             return .token(token)
         case .refused(let refusal):
-            if refusal.isNoToken, let issuer = introspectingIssuer(service, snapshot.issuers) {
+            if refusal.isNoToken, !isLikeJWS(bytes), let issuer = introspectingIssuer(service, snapshot.issuers) {
                 return introspect(bytes, digest, issuer, snapshot, now: now, limits: limits)
             }
             // Only what can never come right under these keys is remembered.
@@ -128,6 +128,7 @@ extension DecisionState {
                 uri: [UInt8](copying: token.statusListURI))
             return .owed(.statusListOwed(question))
         }
+        list.noteUse()
         switch list.status(at: status.index) {
         case 0: return .token(token)
         case 2: return .refused(.statusSuspended)

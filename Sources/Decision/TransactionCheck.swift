@@ -30,7 +30,10 @@ extension DecisionState {
         var scopes = ByteWriter(capacity: Answer.textBytesMax)
         DecisionState.appendRequired(table, rule, catalogue, heldBy: grant, to: &scopes)
         guard !scopes.overflowed else { return .refused(.overloaded) }
-        let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
+        let settings = snapshot.issuers.issuers[token.issuerIndex].settings
+        let issuer = settings.issuer
+        // Within the leeway the client's token is good, and so is what it is exchanged for.
+        let end = token.expiresAt &+ settings.leewaySeconds
         let claims = TransactionClaims(
             tokenIssuer: String(decoding: issuer, as: UTF8.self),
             audience: String(lossy: service.audience.count > 0 ? service.audience : service.name),
@@ -38,7 +41,7 @@ extension DecisionState {
             client: String(lossy: token.client), scopes: String(lossy: scopes.bytes),
             actor: token.hasActor
                 ? (String(lossy: token.actorSubject), String(lossy: token.actorClient)) : nil,
-            issuedAt: now, expiresAt: min(token.expiresAt, now &+ signer.lifetimeSeconds))
+            issuedAt: now, expiresAt: min(end, now &+ signer.lifetimeSeconds))
         let text = claims.text(issuer: signer.issuer, transactionID: randomBytes(16))
         // Base64url makes four of three: what cannot fit is not signed first.
         guard text.count / 3 * 4 <= Answer.textBytesMax else { return .refused(.overloaded) }

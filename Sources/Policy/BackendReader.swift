@@ -66,6 +66,12 @@ extension ModelReader {
         let dots = bytes.split(separator: 0x2F, omittingEmptySubsequences: false).first {
             $0.equals(".") || $0.equals("..")
         }
+        // A `*` would stand for paths that nobody has written.
+        if let star = bytes.firstIndex(of: 0x2A) {
+            throw TextProblem(
+                code: .badURL, offset: star - bytes.startIndex, message: "\(quoted(bytes)) has a `*`",
+                mend: "write one resource; each service has its own")
+        }
         guard let dots else { return }
         throw TextProblem(
             code: .badURL, offset: dots.startIndex - bytes.startIndex,

@@ -269,7 +269,8 @@ public final class Daemon {
     private func makeSeed(_ number: Int, _ listeners: [Listener]) throws -> WorkerSeed {
         let control = try WorkerControl()
         controls.append(control)
-        policies.addWaiter(control.wake)
+        // To the reference library's threads a wake means the end; they look again by themselves.
+        if !listeners.isEmpty { policies.addWaiter(control.wake) }
         return WorkerSeed(
             number: number, listeners: listeners, limits: settings.connectionLimits, control: control, board: board,
             store: store, tokenCacheEntriesMax: settings.tokenCacheEntries / settings.workers, denialPipe: pipe,
@@ -282,7 +283,10 @@ public final class Daemon {
         let desk = ExplanationDesk(board: board, store: store, clock: clock, introspections: introspections)
         let report = StatusReport(
             policies: policies, revocations: revocations,
-            listeners: listeners.map { ($0.socket.address.description, $0.wire) },
+            listeners: listeners.map { ($0.socket.address.description, $0.wire.name) }
+                + [("admin", adminSocket), ("documents", documentSocket)].compactMap { name, socket in
+                    socket.map { ($0.address.description, name) }
+                },
             startedAt: clock.nowSeconds(), clock: clock)
         let controls = self.controls
         let routes = AdminRoutes(

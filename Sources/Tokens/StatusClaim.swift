@@ -56,8 +56,12 @@ extension StatusClaim {
         return false
     }
 
-    /// The rest of a URI behind a prefix: visible ASCII without fragment, backslash, escaped slashes or dot segments,
-    /// escaped or not.
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        byte >= 0x30 && byte <= 0x39 || byte | 0x20 >= 0x61 && byte | 0x20 <= 0x66
+    }
+
+    /// The rest of a URI behind a prefix: visible ASCII without fragment, backslash, bad escapes, escaped slashes or dot
+    /// segments, escaped or not.
     private static func isPlain(_ rest: Span<UInt8>) -> Bool {
         // A segment is suspect for as long as it has nothing but dots.
         var dots = 0
@@ -72,7 +76,11 @@ extension StatusClaim {
                 hasOther = false
             } else if byte == 0x2E {
                 dots += 1
-            } else if byte == 0x25, at + 2 < rest.count {
+            } else if byte == 0x25 {
+                // A bare `%` would hide the two bytes behind it.
+                guard at + 2 < rest.count, isHexadecimal(rest[at + 1]), isHexadecimal(rest[at + 2]) else {
+                    return false
+                }
                 switch (rest[at + 1], rest[at + 2] | 0x20) {
                 case (0x32, 0x65): dots += 1
                 case (0x32, 0x66), (0x35, 0x63): return false

@@ -1,5 +1,6 @@
 internal import Octets
 public import Signatures
+internal import Synchronization
 
 /// Where the status of a token is found: `status.status_list` (draft-ietf-oauth-status-list §6.1).
 public struct StatusReference: Equatable, Sendable {
@@ -27,6 +28,8 @@ public struct StatusReference: Equatable, Sendable {
 public final class StatusList: Sendable {
     /// `StatusReference.listKey` of its URI and issuer.
     public let key: Digest
+    /// `iat`, Unix seconds: of two good ones the later says more.
+    public let issuedAt: Int64
     /// From then on it says nothing any more, Unix seconds.
     public let expiresAt: Int64
     /// From then on a newer one should be fetched, Unix seconds.
@@ -34,9 +37,11 @@ public final class StatusList: Sendable {
     /// 1, 2, 4 or 8.
     private let bitsPerStatus: UInt64
     private let bytes: [UInt8]
+    private let hasBeenUsed = Atomic<Bool>(false)
 
     fileprivate init(key: Digest, times: StatusListTimes, bitsPerStatus: UInt64, bytes: [UInt8]) {
         self.key = key
+        issuedAt = times.issuedAt
         expiresAt = times.expiresAt
         refreshAt = times.refreshAt
         self.bitsPerStatus = bitsPerStatus
@@ -45,6 +50,15 @@ public final class StatusList: Sendable {
 
     /// How much memory its statuses take.
     public var byteCount: Int { bytes.count }
+
+    /// Whether somebody has decided by it since this was asked last: what nobody uses need not be fetched anew.
+    public func takeUse() -> Bool { hasBeenUsed.exchange(false, ordering: .relaxed) }
+
+    /// A decision is made by it.
+    public func noteUse() {
+        // Most find it noted; a store each would move the line from worker to worker.
+        if !hasBeenUsed.load(ordering: .relaxed) { hasBeenUsed.store(true, ordering: .relaxed) }
+    }
 
     /// 0 valid, 1 invalid, 2 suspended, others as the application defines; nil beyond the list.
     ///
@@ -143,16 +157,19 @@ extension StatusList {
 }
 
 private struct StatusListTimes {
+    let issuedAt: Int64
     let expiresAt: Int64
     let refreshAt: Int64
 
     init(
         _ index: borrowing JSONIndex, _ places: ClaimPlaces, _ text: Span<UInt8>, _ now: Int64
     ) throws(StatusListError) {
+        let issued: Int64
         var end: Int64?
         var ttl: Int64?
         do throws(TokenRefusal) {
             guard let issuedAt = try index.date(places.issuedAt, text) else { throw .missingClaim }
+            issued = issuedAt.floor
             guard issuedAt.ceiling <= now + TokenLimits.issuedAheadSecondsMax else { throw .notYetValid }
             if let start = try index.date(places.notBefore, text), now < start.ceiling { throw .notYetValid }
             if let date = try index.date(places.expiresAt, text) {
@@ -169,6 +186,7 @@ private struct StatusListTimes {
         } catch {
             throw StatusListError("the status list is not taken: \(error.name)")
         }
+        issuedAt = issued
         let longest = now + StatusList.lifeSecondsMax
         let refreshSeconds = min(ttl ?? StatusList.refreshSecondsDefault, StatusList.lifeSecondsMax)
         let unsaid = now + 2 * max(refreshSeconds, StatusList.refreshSecondsDefault)

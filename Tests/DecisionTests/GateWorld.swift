@@ -145,12 +145,3 @@ private func zlibStored(_ plain: [UInt8]) -> [UInt8] {
     for shift in [UInt32(24), 16, 8, 0] { result.append(UInt8(truncatingIfNeeded: (high << 16 | low) >> shift)) }
     return result
 }
-
-extension World {
-    /// Of the list at this URI that its first issuer keeps.
-    func listKey(_ uri: String) -> Digest {
-        let issuer = issuers.issuers[0].settings.issuer
-        let place = bytes(uri)
-        return StatusReference.listKey(uri: place.span, issuer: issuer.span)
-    }
-}

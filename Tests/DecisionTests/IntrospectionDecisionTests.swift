@@ -36,6 +36,21 @@ import Tokens
         #expect(try world.decider().verdict(request, limits: .waiting).introspection == question)
     }
 
+    @Test("a misspelled JWS is never shown to an issuer: it would pass in spellings that no revocation names")
+    func misspelled() throws {
+        let world = try World(gateModel())
+        let decider = try world.decider()
+        let good = try world.token()
+        for token in [good + bytes("="), good + bytes("=="), bytes("e+J.e30.AAAA"), bytes("IHs.e30.AA=")] {
+            let verdict = decider.verdict(gate("opaque").bearing(token), limits: .waiting)
+            #expect(verdict.introspection == nil && verdict.reason.status == 401, "\(text(token))")
+        }
+        for token in ["ya29.c.b0Aa", "a.b.c", "opaque", "e30.e30", "f30.e30.AA"] {
+            let verdict = decider.verdict(gate("opaque").bearing(bytes(token)), limits: .waiting)
+            #expect(verdict.introspection != nil, "\(token)")
+        }
+    }
+
     @Test("every reading but an active one is a denial, kept for its time")
     func negative() throws {
         let rows: [(String, Reason)] = [

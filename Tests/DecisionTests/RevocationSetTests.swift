@@ -24,7 +24,7 @@ import Testing
         }
         #expect(keys.count == 6 * parts.count)
         let names = Revocation.Kind.allCases.map { "\($0.name)" }
-        #expect(names == ["token", "token_id", "subject", "client", "issuer", "key"])
+        #expect(names == ["token", "jti", "subject", "client", "issuer", "key"])
         #expect(Revocation.Kind.allCases.map(\.rawValue) == [0, 1, 2, 3, 4, 5])
     }
 

@@ -39,7 +39,7 @@ import Tokens
         let request = gate("plain").bearing(try world.token(Self.plan(0)))
         for _ in 0..<2 {
             let owed = try #require(decider.verdict(request, limits: .waiting).statusList)
-            #expect(owed.issuerIndex == 0 && owed.uri == bytes(Self.uri) && owed.list == world.listKey(Self.uri))
+            #expect(owed.issuerIndex == 0 && owed.uri == bytes(Self.uri) && owed.list == listKey(Self.uri))
             #expect(owed.generation == world.issuers.generation)
             let verdict = decider.verdict(request)
             #expect(verdict.reason == .statusUnavailable && verdict.status == 503 && !verdict.hasChallenge)

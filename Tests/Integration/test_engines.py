@@ -1,7 +1,8 @@
 """The two FastCGI engines, given the same bytes, decide the same; where they do not, the reason stands here."""
 
+import independent_issuer
 from daemon import Daemon, Stage
-from harness import Closed, connect, facts, fastcgi_request, name_value, read_fastcgi, record
+from harness import Closed, connect, facts, fastcgi_request, name_value, read_fastcgi, record, wait_until
 
 BEGIN = record(1, b"\0\x01\0\0\0\0\0\0")
 
@@ -146,3 +147,17 @@ def test_abort():
         assert client.recv(65536) == b""
         client.close()
         assert daemon.ask("/v1/orders", "fastcgi", token=stage.token()).status == 200
+
+
+def test_the_reference_library_lives_on_when_keys_come():
+    """New keys and reloads wake the workers; its threads take a wake for the end, so none may reach them."""
+    config = independent_issuer.EAGER.replace('fastcgi: {{ address: "{fastcgi}" }}',
+                                              'fastcgi: {{ address: "{fastcgi}", engine: libfcgi }}')
+    signer = independent_issuer.Signer("ES256", kid="first")
+    with independent_issuer.Site(signers=[signer], config=config) as site:
+        for number in range(3):
+            assert site.service.ask("/v1/healthz", "fastcgi").status == 200
+            late = independent_issuer.Signer("ES256", kid=f"late-{number}")
+            site.endpoint.signers = [signer, late]
+            wait_until(lambda: site.service.ask("/v1/orders", "fastcgi", token=late.token()).status == 200,
+                       "the new key is in use")

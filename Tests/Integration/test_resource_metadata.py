@@ -108,7 +108,9 @@ def test_nothing_else_is_public(front):
         assert site.front.request(WELL_KNOWN + "/v1").status == 200
         for host, path in (("api.example.com", WELL_KNOWN), ("api.example.com", WELL_KNOWN + "/"),
                            ("api.example.com", WELL_KNOWN + "/v1/"), ("api.example.com", WELL_KNOWN + "/v1/orders"),
-                           ("api.example.com", WELL_KNOWN + "/%76%31"), ("api.example.com", WELL_KNOWN + "/../v1"),
+                           ("api.example.com", WELL_KNOWN + "/%76%31"),
+                           ("api.example.com", "/%2ewell-known/oauth-protected-resource/v1"),
+                           ("api.example.com", "/.well-known/oauth-protected-resourc%65/v1"), ("api.example.com", WELL_KNOWN + "/../v1"),
                            ("api.example.com", WELL_KNOWN + "x"), ("root.example.com", WELL_KNOWN + "/v1"),
                            ("silent.example.com", WELL_KNOWN), ("silent.example.com", WELL_KNOWN + "/v1"),
                            ("unknown.example.com", WELL_KNOWN + "/v1"), ("api.example.com", "/.well-known/jwks.json"),

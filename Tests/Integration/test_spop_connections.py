@@ -148,8 +148,10 @@ def test_split_at_every_byte():
             hello_frame(), *fragments(question(token), [200, 300]), question(stream=2), disconnect_frame()])
         assert len(data) > 1_000
         # Seen by every worker before, so that no answer waits for a verification while the DISCONNECT is read.
-        for _ in range(40):
+        def seen():
             assert stage.client().ask(token=token).allow
+            return stage.service.status()["verifications"] >= 2
+        wait_until(seen, "both workers have seen the token")
         pick = random.Random(7)
         cuts = [[place] for place in range(1, len(data))] + [range(1, len(data))] + [
             sorted(pick.sample(range(1, len(data)), 20)) for _ in range(20)]

@@ -3,7 +3,7 @@ client's own token, through nginx and HAProxy as they are shipped."""
 
 import time
 
-from harness import Connection, head_bytes, request, wait_until
+from harness import Connection, Nginx, head_bytes, request, wait_until
 from independent_issuer import EAGER, ISSUER, Signer, Site, errors, jwk, jwt, table
 
 FRONTS = [("http",), ("fastcgi",), ("haproxy",)]
@@ -165,6 +165,42 @@ def test_forward_token(front):
                     response = connection.read()
                     assert response.status == 200, response
                     assert (token in response.text) == forwards, (host, response)
+
+
+FALLBACK = """\
+        location /falls-back/ {
+            set $sc_path $uri;
+            include scopecheck-strip.conf;
+            client_max_body_size 1k;
+            error_page 413 500 = @fallback;
+            proxy_pass http://application;
+        }
+        location @fallback {
+            internal;
+            auth_request off;
+            include scopecheck-strip.conf;
+            proxy_pass http://application;
+        }
+
+        location / {
+            # In the location"""
+
+
+@table([("http",), ("fastcgi",)])
+def test_nobody_was_asked(kind):
+    """Where nginx goes on by itself, because the checker is gone or was never asked, nothing of the client's goes along."""
+    with Signing() as site:
+        front = Nginx(site, kind, site.service.address(kind), site.application.address,
+                      [("        location / {\n            # In the location", FALLBACK)], name="falls-back")
+        token = site.signer.token()
+        headers = [("DPoP", "a.b.c"), ("Txn-Token", "forged")]
+        response = front.request("/falls-back/x", "POST", token=token, headers=headers, body=b"x" * 2_000)
+        assert response.status == 200, response
+        assert all(each not in response.text for each in (token, "a.b.c", "forged")), response
+        site.service.kill()
+        response = front.request("/falls-back/x", token=token, headers=headers)
+        assert response.status == 200, response
+        assert all(each not in response.text for each in (token, "a.b.c", "forged")), response
 
 
 def test_a_signature_serves_many_requests():

@@ -36,6 +36,9 @@ import Testing
         Case(
             "a segment that clients take out", resource("https://a.example/x/‹../y"),
             Expected(.badURL, "has the segment `..`", mend: "without it")),
+        Case(
+            "all paths", resource("https://a.example/x/‹**"),
+            Expected(.badURL, "has a `*`", mend: "write one resource")),
         Case("a dot at the end", resource("https://a.example/‹."), Expected(.badURL, "has the segment `.`")),
         Case("dots within a segment", resource("https://a.example/..x/y..")),
         Case("a path of 200 bytes", resource("https://a.example/\(String(repeating: "p", count: 199))")),

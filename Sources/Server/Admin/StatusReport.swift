@@ -9,7 +9,7 @@ internal import Tokens
 struct StatusReport: Sendable {
     let policies: PolicyDesk
     let revocations: RevocationDesk
-    let listeners: [(address: String, wire: Wire)]
+    let listeners: [(address: String, name: String)]
     let startedAt: Int64
     let clock: AnchoredClock
 
@@ -24,7 +24,7 @@ struct StatusReport: Sendable {
         object.add("introspection", json: list(policies.introspectionStatus.map { introspection($0) }))
         object.add("status_lists", json: list(policies.statusListStatus.map { statusList($0) }))
         object.add("revocations", number: Int64(revocations.count))
-        object.add("listeners", json: list(listeners.map { listener($0.address, $0.wire) }))
+        object.add("listeners", json: list(listeners.map { listener($0.address, $0.name) }))
         object.add("workers", number: Int64(workers.count))
         var sum = WorkerFigures()
         for figures in workers { sum += figures }
@@ -94,10 +94,10 @@ struct StatusReport: Sendable {
         return object.text()
     }
 
-    private func listener(_ address: String, _ wire: Wire) -> [UInt8] {
+    private func listener(_ address: String, _ name: String) -> [UInt8] {
         var object = JSONObjectWriter()
         object.add("address", string: address)
-        object.add("protocol", string: wire.name.lowercased())
+        object.add("protocol", string: name.lowercased())
         return object.text()
     }
 
@@ -141,7 +141,7 @@ struct StatusReport: Sendable {
         }
         if revocations.count > 0 { lines.append("revoked    \(revocations.count) revocations in force") }
         for listener in listeners {
-            lines.append("listener   \(listener.address) (\(listener.wire.name))")
+            lines.append("listener   \(listener.address) (\(listener.name))")
         }
         lines.append(
             "answers    \(sum.counts.allowed) allowed, \(sum.counts.denied) denied, \(sum.counts.unanswerable) not answerable"

@@ -250,9 +250,10 @@ final class IntrospectionEndpoint: Sendable {
         guard reply.status == 200 else {
             let problem = "`\(introspection.endpoint)` answered \(reply.status)"
             return switch reply.status {
-            // 400 may also be about the token, which a client has chosen: it does not keep others from being asked.
-            case 400: (.unavailable, .rejected(problem, countsAsFailure: false))
-            case 401, 403: (.unavailable, .rejected(problem, countsAsFailure: true))
+            case 401: (.unavailable, .rejected(problem, countsAsFailure: true))
+            // These may also be about the token, which a client has chosen: they do not keep others from being asked.
+            case 400, 403: (.unavailable, .rejected(problem, countsAsFailure: false))
+            case 402..<500: (.unavailable, .useless(problem))
             default: (.unavailable, .failed(problem))
             }
         }

@@ -169,7 +169,21 @@ final class PolicyDesk: Sendable, Fetches {
         log.write(
             .info, "policy_active", "policy \(activation.number).\(activation.version.description.prefix(16)) decides",
             [("number", "\(activation.number)"), ("version", activation.version.description)])
+        warnOfUnsigned(activation)
         wakeWaiters()
+    }
+
+    /// A service whose backend is to get a token that nobody signs is answered 503, on each request alone.
+    private func warnOfUnsigned(_ activation: Activation) {
+        guard state.withLock({ $0.transactions == nil }) else { return }
+        let wants = try? store.withCatalogue(activation.version) { catalogue in
+            (0..<catalogue.serviceCount).contains { catalogue.service($0)?.hasTransactionToken ?? false }
+        }
+        guard wants ?? false else { return }
+        log.write(
+            .warning, "no_transaction_signer",
+            "the policy has services with `transaction_token`, and their requests are answered 503 signing_unavailable; "
+                + "write `transaction_tokens: { issuer: … }` in the configuration")
     }
 
     /// New keys, or keys that have grown too old.

@@ -52,6 +52,8 @@ enum RevocationTerm: String, Sendable {
 extension NewRevocation {
     /// Clocks that differ and leeway that verifiers give, seconds.
     static let marginSeconds: Int64 = 600
+    /// "Until now" reaches this far ahead: an issuer's clock may be, and what it has signed already is meant.
+    static let clockSecondsMax: Int64 = 60
 
     /// - Throws: `invalid` with what to mend.
     func check(now: Int64) throws(RevocationError) {
@@ -91,7 +93,7 @@ extension NewRevocation {
     /// Which tokens are meant, and from when on none of them can be alive.
     func bounds(now: Int64, _ lifetime: IssuerLifetime) -> (issuedAtMax: Int64, until: Int64, term: RevocationTerm) {
         let meansAll = isAll || issuedBefore == nil && (kind == .token || kind == .tokenID || kind == .key)
-        let issuedAtMax = meansAll ? Int64.max : issuedBefore ?? now
+        let issuedAtMax = meansAll ? Int64.max : issuedBefore ?? now + NewRevocation.clockSecondsMax
         if let until { return (issuedAtMax, until, .asked) }
         if kind == .token, let expiresAt {
             return (issuedAtMax, expiresAt + NewRevocation.marginSeconds, .tokenExpiry)

@@ -18,7 +18,7 @@ extension RevocationDesk {
 
     func fields(_ record: RevocationRecord) -> [(String, String)] {
         let revocation = record.revocation
-        var fields = [("id", revocation.key.description), ("kind", revocation.kind.name)]
+        var fields = [("id", revocation.key.description), ("kind", "\(revocation.kind.name)")]
         if !revocation.issuer.isEmpty { fields.append(("issuer", String(decoding: revocation.issuer, as: UTF8.self))) }
         if revocation.kind == .token {
             // Never the token; of its digest as much as one needs to find it.
@@ -47,20 +47,8 @@ func hexadecimal(_ bytes: Span<UInt8>) -> String {
 }
 
 extension Revocation.Kind {
-    /// As commands and answers spell it.
-    var name: String {
-        switch self {
-        case .token: "token"
-        case .tokenID: "jti"
-        case .subject: "subject"
-        case .client: "client"
-        case .issuer: "issuer"
-        case .key: "key"
-        }
-    }
-
     init?(named name: String) {
-        guard let kind = Revocation.Kind.allCases.first(where: { $0.name == name }) else { return nil }
+        guard let kind = Revocation.Kind.allCases.first(where: { "\($0.name)" == name }) else { return nil }
         self = kind
     }
 }

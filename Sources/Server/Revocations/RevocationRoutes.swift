@@ -109,7 +109,7 @@ extension RevocationRecord {
     func object() -> JSONObjectWriter {
         var object = JSONObjectWriter()
         object.add("id", string: revocation.key.description)
-        object.add("kind", string: revocation.kind.name)
+        object.add("kind", string: "\(revocation.kind.name)")
         if !revocation.issuer.isEmpty {
             object.add("issuer", string: String(decoding: revocation.issuer, as: UTF8.self))
         }

@@ -27,7 +27,8 @@ final class StatusListDesk: Sendable {
     static let idleMilliseconds: Int64 = 3_600_000
     static let timeoutMilliseconds: Int64 = 10_000
     /// At once: each may take a token and an inflated list of memory.
-    static let fetchesMax = 4
+    static let fetchesMax = 8
+    static let fetchesOfIssuerMax = 2
     /// One list, inflated.
     static let listBytesMax = 16 << 20
 
@@ -38,6 +39,8 @@ final class StatusListDesk: Sendable {
         var shelf = StatusListShelf()
         var line: [Digest] = []
         var fetching = 0
+        /// The same by issuer.
+        var fetchingByIssuer: [String: Int] = [:]
         var isStopped = false
     }
 
@@ -190,6 +193,7 @@ final class StatusListDesk: Sendable {
         let wall = clock.nowSeconds()
         let hasDropped = state.withLock { state -> Bool in
             guard !state.isStopped else { return false }
+            state.shelf.noteUses(milliseconds: now)
             let hasDropped = state.shelf.dropExpired(now: wall)
             // Of those that never came only the last failures are worth telling.
             _ = state.shelf.keep { entry in
@@ -220,14 +224,22 @@ final class StatusListDesk: Sendable {
     private func fetchFromLine() {
         let due = state.withLock { state in
             var due: [Fetch] = []
+            var waiting: [Digest] = []
             while !state.isStopped, !state.line.isEmpty, state.fetching < StatusListDesk.fetchesMax {
                 let digest = state.line.removeFirst()
                 guard let entry = state.shelf[digest], entry.isOwed,
                     let model = state.models.first(where: { $0.issuer == entry.issuer })
                 else { continue }
+                // One issuer whose server hangs must not hold up the lists of all others.
+                guard state.fetchingByIssuer[entry.issuer, default: 0] < StatusListDesk.fetchesOfIssuerMax else {
+                    waiting.append(digest)
+                    continue
+                }
                 state.fetching += 1
+                state.fetchingByIssuer[entry.issuer, default: 0] += 1
                 due.append(Fetch(digest: digest, uri: entry.uri, model: model, folder: state.folder))
             }
+            state.line.insert(contentsOf: waiting, at: 0)
             return due
         }
         for fetch in due {
@@ -277,6 +289,7 @@ final class StatusListDesk: Sendable {
         var report: String?
         let isNew = state.withLock { state in
             state.fetching -= 1
+            state.fetchingByIssuer[fetch.model.issuer, default: 1] -= 1
             // Another policy may have let it go meanwhile.
             guard !state.isStopped, var entry = state.shelf[fetch.digest], entry.issuer == fetch.model.issuer else {
                 return false
@@ -286,6 +299,12 @@ final class StatusListDesk: Sendable {
             entry.isOwed = false
             entry.mayFetchMilliseconds = now + StatusListDesk.cooldownMilliseconds
             switch found {
+            case .success(let list) where list.issuedAt < entry.list?.issuedAt ?? Int64.min:
+                // An old one, signed long ago, would bring tokens back to life.
+                report = "it answered with an older list than the one in use"
+                entry.lastError = report
+                state.shelf[fetch.digest] = entry
+                return false
             case .success(let list):
                 entry.list = list
                 entry.isRefreshDue = false

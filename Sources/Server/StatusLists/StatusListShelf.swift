@@ -42,6 +42,13 @@ struct StatusListShelf: Sendable {
 
     var byteCount: Int { entries.values.reduce(0) { $0 + ($1.list?.byteCount ?? 0) } }
 
+    /// A list that decisions are made by is wanted, though nobody asks for it.
+    mutating func noteUses(milliseconds: Int64) {
+        for (digest, entry) in entries where entry.list?.takeUse() ?? false {
+            entries[digest]?.wantedMilliseconds = milliseconds
+        }
+    }
+
     /// - Returns: false when every place has a fetch that is not over.
     mutating func makePlace() -> Bool {
         while entries.count >= listsMax {

@@ -33,6 +33,8 @@ final class Worker {
     var heldShares = HeldShares()
     /// Held questions that wait for keys, or have waited.
     var parkedQuestions = 0
+    /// Connections with a request of their own that waits for such a thing, or has waited and is not answered yet.
+    var parkedConnections = 0
     var owing: SlotQueue
     var parked: SlotQueue
     var clock: WorkerClock
@@ -232,6 +234,7 @@ final class Worker {
             freeHeldSlots.append(connection.slot)
             return
         }
+        if hasParked { parkedConnections -= 1 }
         freeSlots.append(connection.slot)
         if !areListenersWatched, !isDraining { watchListeners(true) }
     }

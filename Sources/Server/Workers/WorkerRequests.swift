@@ -173,9 +173,9 @@ extension Worker {
             }
             guard parked.append(connection) else { return false }
         }
-        if connection.asker != nil, !connection.hasParked {
+        if !connection.hasParked {
             connection.hasParked = true
-            parkedQuestions += 1
+            if connection.asker == nil { parkedConnections += 1 } else { parkedQuestions += 1 }
         }
         connection.state = .parked
         if connection.awaited.isDisjoint(with: awaited(outcome)) {
@@ -212,6 +212,10 @@ extension Worker {
         connection.awaited = []
         connection.awaitDeadlineMilliseconds = 0
         connection.question = nil
+        if connection.hasParked {
+            connection.hasParked = false
+            parkedConnections -= 1
+        }
         connection.state = .receiving
         connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
         if let request = connection.pendingFastCGI {

@@ -104,9 +104,11 @@ extension Worker {
         }
     }
 
-    /// Unknown keys must not take the places of questions that only owe a verification: a key's fetch takes far longer.
+    /// Whoever waits for an issuer must not take the places of questions that only owe a verification, nor all of those
+    /// that connections have: it takes far longer.
     func mayPark(_ connection: Connection) -> Bool {
-        connection.asker == nil || parkedQuestions < limits.heldMax / 4
+        connection.asker == nil
+            ? parkedConnections < max(1, limits.connectionsMax / 2) : parkedQuestions < limits.heldMax / 4
     }
 
     /// DENY: a request that should wait once more and finds no room.

@@ -259,6 +259,34 @@ private final class Lists: Sendable {
         #expect(lists.list(uri) != nil)
     }
 
+    /// Decisions that have the list ask for nothing.
+    @Test func refreshedWhileItIsUsed() async throws {
+        try lists.publish("1", lifetimeSeconds: 80_000)
+        #expect(await lists.fetch(uri) == true)
+        for round in 1...3 {
+            let present = try #require(lists.list(uri))
+            present.noteUse()
+            lists.advance(seconds: 1_800)
+            lists.desk.tick()
+            let isNew = await eventually { [lists, uri] in lists.list(uri) !== present }
+            #expect(isNew, "\(round)")
+        }
+    }
+
+    @Test func anOlderListIsNotTaken() async throws {
+        let old = try lists.token("\(server.secure)/list/1", 80_000)
+        lists.advance(seconds: 5)
+        try lists.publish("1", lifetimeSeconds: 80_000)
+        #expect(await lists.fetch(uri) == true)
+        let present = try #require(lists.list(uri))
+        try server.folder.write("list_1", old)
+        lists.advance(seconds: 61)
+        lists.desk.tick()
+        let isRefused = await eventually { [lists] in lists.desk.status.first?.lastError?.contains("older") ?? false }
+        #expect(isRefused)
+        #expect(lists.list(uri) === present)
+    }
+
     @Test func theLastGoodListIsKeptUntilItExpires() async throws {
         try lists.publish("1", lifetimeSeconds: 200)
         #expect(await lists.fetch(uri) == true)
@@ -310,11 +338,12 @@ private final class Lists: Sendable {
             let isTaken = lists.desk.want(question) { done.add() }
             #expect(isTaken)
         }
-        let isAsked = await eventually { [server] in server.requests.count == StatusListDesk.fetchesMax }
+        // All of one issuer: its share, so that others find places.
+        let isAsked = await eventually { [server] in server.requests.count == StatusListDesk.fetchesOfIssuerMax }
         #expect(isAsked)
         try server.release()
         #expect(await eventually { done.value == 20 })
-        #expect(server.peak == StatusListDesk.fetchesMax)
+        #expect(server.peak == StatusListDesk.fetchesOfIssuerMax)
     }
 
     /// More lists than there are places: those that are waited for are never pushed out.

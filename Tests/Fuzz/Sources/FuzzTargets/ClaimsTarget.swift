@@ -205,6 +205,9 @@ private func isWithin(_ status: JSONTree, _ settings: IssuerSettings) -> Bool {
 private func staysWithin(_ rest: [UInt8]) -> Bool {
     guard !rest.isEmpty, rest.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x23 && $0 != 0x5C }) else { return false }
     let text = String(decoding: rest, as: UTF8.self).lowercased()
+    for piece in text.split(separator: "%", omittingEmptySubsequences: false).dropFirst() {
+        guard piece.count >= 2, piece.prefix(2).allSatisfy({ "0123456789abcdef".contains($0) }) else { return false }
+    }
     guard !text.contains("%2f"), !text.contains("%5c") else { return false }
     return text.split(whereSeparator: { $0 == "/" || $0 == "?" }).allSatisfy { segment in
         var left = segment[...]
