@@ -52,7 +52,7 @@ struct CertificateText: ~Copyable {
 }
 
 /// RFC 4648 §4.
-private func base64Value(_ character: UInt8) -> UInt8? {
+func base64Value(_ character: UInt8) -> UInt8? {
     switch character {
     case 0x41...0x5A: character - 0x41
     case 0x61...0x7A: character - 0x61 + 26

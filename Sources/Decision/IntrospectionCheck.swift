@@ -59,14 +59,11 @@ func isLikeJWS(_ token: Span<UInt8>) -> Bool {
     }
 }
 
-/// Of either alphabet of base64.
+/// Of either alphabet of base64 (RFC 4648 §4, §5).
 private func sextet(_ byte: UInt8) -> UInt8? {
     switch byte {
-    case 0x41...0x5A: byte - 0x41
-    case 0x61...0x7A: byte - 0x61 + 26
-    case 0x30...0x39: byte - 0x30 + 52
-    case 0x2B, 0x2D: 62
-    case 0x2F, 0x5F: 63
-    default: nil
+    case 0x2D: 62
+    case 0x5F: 63
+    default: base64Value(byte)
     }
 }

@@ -56,10 +56,6 @@ extension StatusClaim {
         return false
     }
 
-    private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        byte >= 0x30 && byte <= 0x39 || byte | 0x20 >= 0x61 && byte | 0x20 <= 0x66
-    }
-
     /// The rest of a URI behind a prefix: visible ASCII without fragment, backslash, bad escapes, escaped slashes or dot
     /// segments, escaped or not.
     private static func isPlain(_ rest: Span<UInt8>) -> Bool {
@@ -78,7 +74,8 @@ extension StatusClaim {
                 dots += 1
             } else if byte == 0x25 {
                 // A bare `%` would hide the two bytes behind it.
-                guard at + 2 < rest.count, isHexadecimal(rest[at + 1]), isHexadecimal(rest[at + 2]) else {
+                guard at + 2 < rest.count, hexadecimalValue(rest[at + 1]) != nil, hexadecimalValue(rest[at + 2]) != nil
+                else {
                     return false
                 }
                 switch (rest[at + 1], rest[at + 2] | 0x20) {

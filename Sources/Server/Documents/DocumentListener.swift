@@ -1,4 +1,5 @@
 internal import Kernel
+internal import PolicyTables
 
 /// The thread that answers with public documents: metadata of protected resources (RFC 9728 §3) and the keys of
 /// transaction tokens. Everybody may read them; a browser from any page too.
@@ -24,7 +25,7 @@ final class DocumentListener: Sendable {
 
 /// The documents that there are.
 struct DocumentRoutes: Sendable {
-    static let metadataPath = "/.well-known/oauth-protected-resource"
+    static let metadataPath = MetadataPlace.wellKnownPath
     static let keysPath = "/.well-known/jwks.json"
     /// Longer ones are no host and path of a policy.
     static let pathBytesMax = 400

@@ -47,6 +47,11 @@ final class LibFCGIWorker: Sendable {
             if case .failed(let error) = stop {
                 seed.log.write(.error, "worker_failed", "libfcgi worker \(seed.number) has stopped: \(error)")
                 seed.control.failed()
+            } else if !seed.control.isDrainRequested {
+                // Its socket stays open, and every question on it would hang.
+                seed.log.write(
+                    .error, "worker_failed", "libfcgi worker \(seed.number) has ended without being told to")
+                seed.control.failed()
             } else {
                 seed.control.finished()
             }
