@@ -4,34 +4,26 @@ Contenders are processes that stay: each checks good and tampered tokens first, 
 verifications took. One pair is a run of the floor and a run of ours, in alternating order. The ratio is the median of
 the pairs, its interval that of the median by the binomial ranks, which needs no shape of the noise. Where valgrind is
 there, instructions are counted too: steadier, but its processor has no SHA instructions, so hashing weighs more there.
-SCOPECHECK_FIRST_SEEN names a program of ours that is built already.
 """
 
 import base64
 import json
-import math
-import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent / "verify"
+from measuring.contender import FLOORS as SOURCES
+from measuring.contender import compile_program
+from measuring.in_process import program
+from measuring.settings import progress
+from measuring.statistics import median_interval
+
 # The fastest way of OpenSSL for each, and a second one, so that the floor is no straw man.
 FLOORS = {"RS256": ("hashed", "copied"), "ES256": ("hashed", "copied"), "EdDSA": ("whole", "copied")}
 # Verifications in one run: about 40 ms of CPU.
 ROUNDS = {"RS256": 2_600, "ES256": 850, "EdDSA": 600}
-
-
-def build(folder, smoke):
-    compiler = shutil.which("cc")
-    subprocess.run([compiler, "-O2", "-Wall", "-o", folder / "floor", HERE / "floor.c", "-lcrypto"], check=True)
-    if "SCOPECHECK_FIRST_SEEN" in os.environ:
-        return folder / "floor", pathlib.Path(os.environ["SCOPECHECK_FIRST_SEEN"])
-    made = ["swift", "build", "--package-path", HERE, "-c", "debug" if smoke else "release", "--product", "FirstSeen"]
-    subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
-    where = subprocess.run([*made, "--show-bin-path"], check=True, capture_output=True, text=True).stdout.strip()
-    return folder / "floor", pathlib.Path(where) / "FirstSeen"
 
 
 def public_key(jwks):
@@ -88,19 +80,7 @@ def instructions(command, rounds):
     return round((counts[1] - counts[0]) / rounds)
 
 
-def interval(ratios):
-    """Median and 95 % interval of the median."""
-    ordered = sorted(ratios)
-    count = len(ordered)
-    below, rank = 0.0, 0
-    while rank < count // 2 and below + math.comb(count, rank) / 2 ** count <= 0.025:
-        below += math.comb(count, rank) / 2 ** count
-        rank += 1
-    low, high = ordered[max(0, rank - 1)], ordered[count - max(1, rank)]
-    return round((ordered[(count - 1) // 2] + ordered[count // 2]) / 2, 4), round(low, 4), round(high, 4)
-
-
-def measure(folder, binary, floor, algorithm, smoke):
+def measure(folder, binary, floor, algorithm, smoke, report):
     made = folder / algorithm
     made.mkdir()
     subprocess.run([binary, "mint", algorithm, "64" if smoke else "512", made], check=True)
@@ -116,20 +96,21 @@ def measure(folder, binary, floor, algorithm, smoke):
     for contender in everyone.values():
         contender.microseconds(rounds)
     for pair in range(pairs):
+        progress(f"verify {algorithm}: round {pair + 1} of {pairs}")
         # Alternating, and each order as often: whoever comes later has the warmer machine.
         for name in list(everyone) if pair % 2 == 0 else reversed(list(everyone)):
             samples[name].append(everyone[name].microseconds(rounds))
     for contender in everyone.values():
         contender.end()
-    best = min(floors, key=lambda mode: interval(samples[mode])[0])
-    row = dict(algorithm=algorithm, token_bytes=size, pairs=pairs, floor=best,
-               microseconds={name: round(interval(times)[0], 3) for name, times in samples.items()}, ratios={})
-    for name in ours:
-        middle, low, high = interval([time / least for time, least in zip(samples[name], samples[best])])
-        row["ratios"][name] = dict(median=middle, low=low, high=high)
-    if not smoke:
-        row["instructions"] = count(folder, everyone, made, algorithm)
-    return row
+    progress("")
+    best = min(floors, key=lambda mode: median_interval(samples[mode])[0])
+    counts = {} if smoke else count(folder, everyone, made, algorithm)
+    for name, title in ((best, f"OpenSSL alone ({best})"), ("verify", "TokenVerifier.verify"), ("decide", "Decider.decide")):
+        report.result(title, f"first-seen {algorithm} token", cpu_us_per_request=median_interval(samples[name])[0],
+                      wrong_answers=0, token_bytes=size, instructions=counts.get(name))
+    for name, title in (("verify", "verification"), ("decide", "whole decision")):
+        middle, low, high = median_interval([time / least for time, least in zip(samples[name], samples[best])])
+        report.goal(f"first-seen {algorithm} token: {title} against OpenSSL alone", middle, 1.10, low, high)
 
 
 def count(folder, everyone, made, algorithm):
@@ -146,23 +127,9 @@ def count(folder, everyone, made, algorithm):
             for name, contender in everyone.items()}
 
 
-def verify(folder, smoke):
-    floor, binary = build(folder, smoke)
-    rows = [measure(folder, binary, floor, algorithm, smoke) for algorithm in FLOORS]
-    return dict(name="verify", smoke=smoke, rows=rows)
-
-
-def table(result):
-    lines = ["| | floor µs | verify µs | ratio (95 %) | decide µs | ratio (95 %) | instructions: floor, verify, decide |",
-             "|---|---|---|---|---|---|---|"]
-    for row in result["rows"]:
-        times, ratios, counts = row["microseconds"], row["ratios"], row.get("instructions") or {}
-        cells = [row["algorithm"], f"{times[row['floor']]:.2f}"]
-        for name in ("verify", "decide"):
-            ratio = ratios[name]
-            cells += [f"{times[name]:.2f}", f"{ratio['median']:.3f} ({ratio['low']:.3f}–{ratio['high']:.3f})"]
-        cells.append(", ".join(f"{counts[name]:,}" if counts.get(name) else "–" for name in (row["floor"], "verify", "decide")))
-        lines.append("| " + " | ".join(cells) + " |")
-    if result["smoke"]:
-        lines.append("(built for debugging and run twice: these figures say nothing)")
-    return "\n".join(lines)
+def verify(settings, report):
+    with tempfile.TemporaryDirectory(prefix="sc-") as name:
+        folder = pathlib.Path(name)
+        floor, binary = compile_program(folder, SOURCES / "openssl.c", "-lcrypto"), program(settings, "FirstSeen")
+        for algorithm in FLOORS:
+            measure(folder, binary, floor, algorithm, settings.smoke, report)

@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The modules that decide, by links, as the daemon builds them, and one program that has them verify tokens: `bench/run
-// verify` measures it against floor.c.
+// verify` measures it against floors/openssl.c.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
