@@ -1,7 +1,8 @@
 // Counts what the worker threads of a daemon allocate, map and lock. Preloaded with LD_PRELOAD.
 //
 // The counters live in a file named by ALLOCATION_COUNTS, one page, mapped shared, so that the test reads them
-// while the daemon runs. Only threads whose name starts with "worker" count: the request path is theirs alone.
+// while the daemon runs. Only threads whose name starts with ALLOCATION_THREAD ("worker" unless said) count: the
+// request path is theirs alone.
 // With ALLOCATION_PLANT=1 every send() on a worker allocates once: the test that must fail proves the count.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <stdarg.h>
 
@@ -24,11 +26,13 @@ struct counters {
     _Atomic uint64_t maps;         // mmap, munmap, mremap, brk growth does not pass through here
     _Atomic uint64_t locks;        // pthread mutexes and rwlocks, futexes through syscall()
     _Atomic uint64_t sends;        // answers, to prove that the thread was watched at all
+    _Atomic uint64_t clocks;       // clock_gettime, which asks the kernel for nothing where there is a vDSO
 };
 
 static struct counters fallback;
 static struct counters *counters = &fallback;
 static int plant;
+static const char *thread_name = "worker";
 
 static __thread signed char watched __attribute__((tls_model("initial-exec")));  // 0 unknown, 1 yes, -1 no
 static __thread int lookups __attribute__((tls_model("initial-exec")));
@@ -39,7 +43,7 @@ static int is_worker(void) {
     if (watched == -1 && ++lookups % 64 != 0) return 0;
     char name[16] = {0};
     prctl(PR_GET_NAME, name, 0, 0, 0);
-    watched = strncmp(name, "worker", 6) == 0 ? 1 : -1;
+    watched = strncmp(name, thread_name, strlen(thread_name)) == 0 ? 1 : -1;
     return watched == 1;
 }
 
@@ -75,6 +79,8 @@ int pthread_mutex_lock(pthread_mutex_t *mutex) { NEXT(pthread_mutex_lock); COUNT
 int pthread_rwlock_rdlock(pthread_rwlock_t *lock) { NEXT(pthread_rwlock_rdlock); COUNT(locks); return next(lock); }
 int pthread_rwlock_wrlock(pthread_rwlock_t *lock) { NEXT(pthread_rwlock_wrlock); COUNT(locks); return next(lock); }
 
+int clock_gettime(clockid_t clock, struct timespec *now) { NEXT(clock_gettime); COUNT(clocks); return next(clock, now); }
+
 static void note_send(void) {
     COUNT(sends);
     if (plant && is_worker()) {
@@ -89,7 +95,9 @@ ssize_t send(int descriptor, const void *bytes, size_t count, int flags) {
 
 __attribute__((constructor)) static void start(void) {
     const char *path = getenv("ALLOCATION_COUNTS");
+    const char *thread = getenv("ALLOCATION_THREAD");
     plant = getenv("ALLOCATION_PLANT") != NULL;
+    if (thread) thread_name = thread;
     if (!path) return;
     int file = open(path, O_RDWR | O_CLOEXEC);
     if (file < 0) return;

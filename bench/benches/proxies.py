@@ -9,7 +9,6 @@ import contextlib
 
 from measuring.contender import FLOORS, HERE, Contender, compare, compile_program, figures, latency
 from measuring.ground import Ground, check
-from measuring.settings import Settings  # noqa: F401  (puts the harness on the path)
 
 import harness  # noqa: E402
 import issuer  # noqa: E402
@@ -20,18 +19,18 @@ from spop import http_arguments, notify_frame  # noqa: E402
 from spop_client import SpopClient  # noqa: E402
 
 
-def proxy_of_nginx(ground, kind, checker, name):
-    """nginx from the shipped configuration, one worker; the location answers by itself."""
-    edits = [("worker_processes 2;", "worker_processes 1;"), ("access_log access.log scopecheck;", "access_log off;"),
+def proxy_of_nginx(ground, kind, checker, name, processes=1):
+    """nginx from the shipped configuration; the location answers by itself."""
+    edits = [("worker_processes 2;", f"worker_processes {processes};"), ("access_log access.log scopecheck;", "access_log off;"),
              # A connection that nginx ends after a thousand requests would count as an error.
              ("    server_tokens off;", "    server_tokens off;\n    keepalive_requests 1000000000;"),
              ("            proxy_pass http://application;", "            empty_gif;")]
     return Nginx(ground, kind, checker, "127.0.0.1:1", edits=edits, name=name)
 
 
-def proxy_of_haproxy(ground, agent, name):
+def proxy_of_haproxy(ground, agent, name, edits=()):
     """HAProxy from the shipped configuration, one thread; the backend answers by itself."""
-    edits = [("    tune.maxrewrite 16384\n", "    tune.maxrewrite 16384\n    nbthread 1\n"),
+    edits = [*edits, ("    tune.maxrewrite 16384\n", "    tune.maxrewrite 16384\n    nbthread 1\n"),
              ("    log global\n    option dontlognull", "    no log\n    option dontlognull"),
              ("    # Your application. It must be reachable by HAProxy alone.\n", "    http-request return status 200\n")]
     return Haproxy(ground, [agent], edits=edits, name=name)

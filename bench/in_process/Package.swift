@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The modules that decide, by links, as the daemon builds them, and one program that has them verify tokens: `bench/run
-// verify` measures it against floors/openssl.c.
+// The modules that decide, by links, as the daemon builds them, and the programs that `bench/run` measures them with:
+// FirstSeen has tokens verified, beside floors/openssl.c; Decisions decides with tokens that were seen before.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
@@ -15,11 +15,16 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "scopecheck-bench",
-    products: [.executable(name: "FirstSeen", targets: ["FirstSeen"])],
+    products: [
+        .executable(name: "FirstSeen", targets: ["FirstSeen"]),
+        .executable(name: "Decisions", targets: ["Decisions"]),
+    ],
     targets: [
         .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .target(name: "Octets", swiftSettings: strict),
+        .target(name: "Kernel", dependencies: ["CLinux", "Octets"], swiftSettings: strict),
         .target(name: "Store", dependencies: ["CLMDB", "Octets"], swiftSettings: strict),
         .target(name: "Signatures", dependencies: ["COpenSSL", "Octets"], swiftSettings: strict),
         .target(name: "Tokens", dependencies: ["Octets", "Signatures"], swiftSettings: strict),
@@ -30,9 +35,18 @@ let package = Package(
             name: "Decision",
             dependencies: ["Octets", "PolicyTables", "Signatures", "Store", "Tokens"],
             swiftSettings: strict),
+        .target(
+            name: "Samples", dependencies: ["Decision", "Octets", "PolicyTables", "Signatures", "Tokens"],
+            swiftSettings: strict),
         .executableTarget(
             name: "FirstSeen",
-            dependencies: ["Decision", "Octets", "PolicyTables", "Signatures", "Store", "Tokens"],
+            dependencies: ["Decision", "Octets", "PolicyTables", "Samples", "Signatures", "Store", "Tokens"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "Decisions",
+            dependencies: [
+                "Decision", "Kernel", "Octets", "PolicyTables", "Samples", "Signatures", "Store", "Tokens",
+            ],
             swiftSettings: strict),
     ]
 )

@@ -1,6 +1,7 @@
 internal import Decision
 internal import Octets
 internal import PolicyTables
+internal import Samples
 internal import Signatures
 internal import Store
 internal import Tokens
@@ -48,16 +49,7 @@ final class Deciding: Contender {
         let environment = try Environment(path: storeFolder, mapBytes: 64 << 20, maxReaders: 16)
         let store = try PolicyStore(environment)
         let version = try store.add(Deciding.policy(), source: Array("bench".utf8).span, now: Sample.now)
-        let settings = try store.withCatalogue(version) { $0.issuerSettings() } ?? []
-        let board = SnapshotBoard()
-        board.publish(
-            DecisionSnapshot(
-                activation: 1, version: version,
-                issuers: IssuerSnapshot(
-                    issuers: settings.map { IssuerKeys(settings: $0, keys: keys) }, generation: 1)))
-        decider = Decider(
-            board: board, reader: try store.makeReader(), tokenCacheEntriesMax: 8,
-            auditPrefix: Array("0000000000000000".utf8))
+        decider = try Sample.decider(try Sample.board(store, version, keys), store, tokenCacheEntriesMax: 8)
         requests = tokens.map { Deciding.request($0) }
     }
 
@@ -73,26 +65,8 @@ final class Deciding: Contender {
     }
 
     private static func policy() -> PolicyModel {
-        var model = PolicyModel()
-        model.issuers = [
-            IssuerModel(
-                issuer: Sample.issuer, audiences: [Sample.audience], keySource: .file("jwks.json"),
-                algorithms: SignatureAlgorithm.allCases)
-        ]
-        model.scopes = [
-            ScopeModel(name: "orders:read", closure: [0]), ScopeModel(name: "orders:write", closure: [0, 1]),
-        ]
-        let routes = (0..<100).map { number in
-            RouteModel(
-                method: "GET", segments: [.literal("v1"), .literal("r\(number)"), .parameter("id")],
-                ground: .scopes(all: [0], any: []), label: "GET /v1/r\(number)/{id}")
-        }
-        model.services = [
-            ServiceModel(
-                name: "orders", hosts: ["api.example.com"], issuers: [0], audience: Sample.audience,
-                routes: routes)
-        ]
-        return model
+        let routes = (0..<100).map { Sample.route([.literal("v1"), .literal("r\($0)"), .parameter("id")]) }
+        return Sample.policy([Sample.service("orders", host: "api.example.com", routes)])
     }
 
     private static func request(_ token: [UInt8]) -> (facts: RequestFacts, bytes: [UInt8]) {

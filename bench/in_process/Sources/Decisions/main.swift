@@ -1,0 +1,1 @@
+answerCommands(CommandLine.arguments)

@@ -1,0 +1,3 @@
+module scopecheck.example/checker
+
+go 1.27
