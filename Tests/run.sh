@@ -113,7 +113,7 @@ if wanted unit; then
 fi
 if wanted release; then
     heading "release build"
-    step "swift build -c release" swift build -c release --product scopecheck
+    step "swift build -c release" swift build -c release --product scopecheck --static-swift-stdlib
     step "swift build -c release, health check" swift build -c release --product scopecheck-health
 fi
 if wanted integration; then

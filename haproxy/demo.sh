@@ -51,8 +51,8 @@ if [ -n "${SCOPECHECK_BINARY-}" ]; then
 else
     say "building scopecheck (the first time takes some minutes)"
     if [ -t 1 ]; then
-        swift build --package-path "$root" -c release --product scopecheck
-    elif ! swift build --package-path "$root" -c release --product scopecheck >"$work/build.log" 2>&1; then
+        swift build --package-path "$root" -c release --product scopecheck --static-swift-stdlib
+    elif ! swift build --package-path "$root" -c release --product scopecheck --static-swift-stdlib >"$work/build.log" 2>&1; then
         tail -n 40 "$work/build.log" >&2
         fail "the build failed; its last lines stand above"
     fi

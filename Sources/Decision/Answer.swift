@@ -127,16 +127,31 @@ public struct Answer: ~Copyable {
 extension ByteWriter {
     /// - Parameter lowestByte: the first byte that stays as it is; 0x20 keeps spaces.
     mutating func append(percentEncoding value: Span<UInt8>, lowestByte: UInt8 = 0x21) {
-        for index in value.indices {
-            let byte = value[index]
-            if byte >= lowestByte, byte < 0x7F, byte != 0x25 {
-                append(byte)
-            } else {
-                append(0x25)
-                append(hexadecimal: byte)
-            }
+        var index = 0
+        while index < value.count {
+            let end = plainEnd(value, from: index, lowestByte: lowestByte)
+            append(value.extracting(index..<end))
+            guard end < value.count else { return }
+            append(0x25)
+            append(hexadecimal: value[end])
+            index = end + 1
         }
     }
+}
+
+/// Where the first byte at or after `start` stands that has to be escaped; `value.count` when there is none.
+private func plainEnd(_ value: Span<UInt8>, from start: Int, lowestByte: UInt8) -> Int {
+    var index = start
+    while index < value.count {
+        let isTail = value.count - index < 8
+        let word =
+            isTail ? value.littleEndianTail(at: index, filler: lowestByte) : value.littleEndianWord(at: index)
+        let plain = lanes(of: word, from: lowestByte, through: 0x7E) & ~lanes(of: word, equalTo: 0x25)
+        let others = plain ^ lanes(0x80)
+        if others != 0 { return index + others.trailingZeroBitCount >> 3 }
+        index += 8
+    }
+    return value.count
 }
 
 extension Answer {

@@ -14,6 +14,10 @@ struct CanonicalHost: ~Copyable {
     mutating func read(_ host: Span<UInt8>) -> Bool {
         name.removeAll()
         guard host.count > 0, host.count <= CanonicalHost.hostBytesMax + 6 else { return false }
+        if host.count <= CanonicalHost.hostBytesMax, isCanonicalName(host) {
+            name.append(host)
+            return true
+        }
         var index = 0
         if host[0] == 0x5B {
             while index < host.count, host[index] != 0x5D {
@@ -34,6 +38,23 @@ struct CanonicalHost: ~Copyable {
         }
         guard index == host.count || isPort(host.extracting(index..<host.count)) else { return false }
         return name.count > 0 && !name.overflowed
+    }
+
+    /// Whether the bytes are a name already as it is kept, which nearly all are: small letters, digits, `-`, `.` and `_`,
+    /// no port, no dot at the end. What this does not know is read byte by byte.
+    private func isCanonicalName(_ host: Span<UInt8>) -> Bool {
+        guard host[host.count - 1] != 0x2E else { return false }
+        var index = 0
+        while index < host.count {
+            let isTail = host.count - index < 8
+            let word = isTail ? host.littleEndianTail(at: index, filler: 0x61) : host.littleEndianWord(at: index)
+            let known =
+                lanes(of: word, from: 0x61, through: 0x7A) | lanes(of: word, from: 0x30, through: 0x39)
+                | lanes(of: word, from: 0x2D, through: 0x2E) | lanes(of: word, equalTo: 0x5F)
+            guard known == lanes(0x80) else { return false }
+            index += 8
+        }
+        return true
     }
 
     private func isNameCharacter(_ byte: UInt8) -> Bool {

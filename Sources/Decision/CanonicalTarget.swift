@@ -38,6 +38,13 @@ struct CanonicalTarget: ~Copyable {
         rawPath = .absent
         hasReservedEscapes = false
         guard target.count > 0, target.count <= CanonicalTarget.targetBytesMax else { return false }
+        if let end = plainPathEnd(target) {
+            rawPath = ByteRange(start: 0, count: end)
+            let plain = target.extracting(0..<end)
+            path.append(plain)
+            decoded.append(plain)
+            return queryIsPlain(target, from: end)
+        }
         var index = 0
         if target[0] != slash {
             guard let start = readAuthority(target) else { return false }
@@ -90,6 +97,41 @@ struct CanonicalTarget: ~Copyable {
         return !path.overflowed && !decoded.overflowed
     }
 
+    /// Where a path ends that needs no change, as nearly all: letters, digits, `-`, `.`, `_` and `~` in at most
+    /// `segmentsMax` segments, none of which is empty, but for the last, or begins with a dot.
+    /// - Returns: nil for every other target, which is then read byte by byte.
+    private func plainPathEnd(_ target: Span<UInt8>) -> Int? {
+        guard target[0] == slash else { return nil }
+        var segments = 0
+        // The mark of the byte before, in the place of a first byte.
+        var slashBefore: UInt64 = 0
+        var index = 0
+        while index < target.count {
+            let isTail = target.count - index < 8
+            var word =
+                isTail ? target.littleEndianTail(at: index, filler: questionMark) : target.littleEndianWord(at: index)
+            var end = 8
+            let others = pathLanes(of: word) ^ lanes(0x80)
+            if others != 0 {
+                end = others.trailingZeroBitCount >> 3
+                guard word >> UInt64(8 * end) & 0xFF == UInt64(questionMark) else { return nil }
+                // What follows is no path: as if it were letters.
+                let kept = UInt64(1) << UInt64(8 * end) &- 1
+                word = word & kept | lanes(0x61) & ~kept
+            }
+            let slashes = lanes(of: word, equalTo: slash)
+            guard (slashes << 8 | slashBefore) & (slashes | lanes(of: word, equalTo: dot)) == 0 else { return nil }
+            segments += slashes.nonzeroBitCount
+            slashBefore = slashes >> 56
+            if end < 8 {
+                index += end
+                break
+            }
+            index += 8
+        }
+        return segments <= CanonicalTarget.segmentsMax ? min(index, target.count) : nil
+    }
+
     /// `http://authority` or `https://authority` before the path.
     /// - Returns: where the path starts, or nil when there is none.
     private mutating func readAuthority(_ target: Span<UInt8>) -> Int? {
@@ -125,9 +167,14 @@ struct CanonicalTarget: ~Copyable {
     private func queryIsPlain(_ target: Span<UInt8>, from start: Int) -> Bool {
         var index = start
         while index < target.count {
-            let byte = target[index]
-            guard byte > 0x20, byte != 0x7F, byte != hash else { return false }
-            index += 1
+            let isTail = target.count - index < 8
+            let word =
+                isTail ? target.littleEndianTail(at: index, filler: 0x61) : target.littleEndianWord(at: index)
+            let refused =
+                lanes(of: word, from: 0x00, through: 0x20) | lanes(of: word, equalTo: 0x7F)
+                | lanes(of: word, equalTo: hash)
+            guard refused == 0 else { return false }
+            index += 8
         }
         return true
     }

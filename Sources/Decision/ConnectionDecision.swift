@@ -20,33 +20,13 @@ extension Decider {
     ///   - facts: places in `bytes`.
     ///   - now: Unix seconds.
     public func decide(_ facts: borrowing ConnectionFacts, _ bytes: Span<UInt8>, now: Int64) {
-        answer(facts, bytes, now: now)
-        state.countAnswer()
-    }
-
-    private func answer(_ facts: borrowing ConnectionFacts, _ bytes: Span<UInt8>, now: Int64) {
-        board.refresh(&snapshot, seen: &epoch)
-        state.begin()
-        guard let snapshot else {
-            state.finish(.noPolicy, label: [])
-            return
-        }
-        guard reader.begin(version: snapshot.version) else {
-            state.finish(.policyUnreadable, label: snapshot.label)
-            return
-        }
-        defer { reader.end() }
-        _ = state.decide(facts, bytes, snapshot: snapshot, reader: reader, now: now)
+        turn.decide(facts, bytes, board, now: now)
     }
 
     /// Makes the answer a denial for a reason that was found before any facts could be decided on.
     /// - Parameter reason: one that denies; a ground to allow becomes `overloaded`.
     public func refuse(_ reason: Reason) {
-        board.refresh(&snapshot, seen: &epoch)
-        state.begin()
-        // DENY: nothing was decided here, so nothing can be allowed here.
-        state.finish(reason.status == 200 ? .overloaded : reason, label: snapshot?.label ?? [])
-        state.countAnswer()
+        turn.refuse(reason, board)
     }
 }
 

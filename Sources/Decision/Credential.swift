@@ -22,8 +22,26 @@ enum Credential {
 /// The Authorization header always counts; a cookie or a WebSocket subprotocol only where the service asks for
 /// it. Two credentials, or two ways of sending one, are refused, and so are two proofs beside one sent as DPoP. A token
 /// in the query is not looked at.
-/// - Parameter name: the cookie's name or the subprotocol's marker.
+/// - Parameters:
+///   - name: the cookie's name or the subprotocol's marker.
+///   - checksCharacters: whether a token of other characters than token68 is refused here. A caller that says no looks
+///     itself, unless it knows the bytes from before.
 func findCredential(
+    _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, source: TokenSourceKind, name: Span<UInt8>,
+    checksCharacters: Bool = true
+) -> Credential {
+    let found = locateCredential(facts, bytes, source: source, name: name)
+    guard case .token(let range, let scheme) = found else { return found }
+    let proofs = facts.dpopCount
+    let hasTwoProofs = scheme == .dpop && proofs > 1
+    // Of two faults the token's own is named.
+    if checksCharacters || hasTwoProofs, !isToken68(bytes.bytes(at: range)) {
+        return .refused(.malformedAuthorization, scheme)
+    }
+    return hasTwoProofs ? .refused(.multipleCredentials, .dpop) : found
+}
+
+private func locateCredential(
     _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, source: TokenSourceKind, name: Span<UInt8>
 ) -> Credential {
     guard facts.authorizationCount <= 1 else { return .refused(.multipleCredentials, .none) }
@@ -37,9 +55,7 @@ func findCredential(
     }
     guard let elsewhere else {
         guard hasHeader else { return .refused(.noToken, .none) }
-        let found = headerToken(bytes, facts.authorization)
-        if case .token(_, .dpop) = found, facts.dpopCount > 1 { return .refused(.multipleCredentials, .dpop) }
-        return found
+        return headerToken(bytes, facts.authorization)
     }
     return hasHeader ? .refused(.multipleCredentials, .none) : elsewhere
 }
@@ -62,7 +78,7 @@ private func headerToken(_ bytes: Span<UInt8>, _ range: ByteRange) -> Credential
     }
     guard end < header.count, header[end] == 0x20 else { return .refused(.malformedAuthorization, scheme) }
     let token = ByteRange(start: Int(range.start) + end + 1, count: header.count - end - 1)
-    return isToken68(bytes.bytes(at: token)) ? .token(token, scheme) : .refused(.malformedAuthorization, scheme)
+    return .token(token, scheme)
 }
 
 /// The value of the one cookie with this name (RFC 6265 §4.2.1), quotes not allowed.
@@ -87,7 +103,7 @@ private func cookieToken(
             start: Int(facts.cookie.start) + start + name.count + 1, count: pair.count - name.count - 1)
     }
     guard found.isPresent else { return nil }
-    return isToken68(bytes.bytes(at: found)) ? .token(found, .bearer) : .refused(.malformedAuthorization, .bearer)
+    return .token(found, .bearer)
 }
 
 /// `;`, and the white space that readers of cookies skip.
@@ -123,7 +139,7 @@ private func subprotocolToken(
     }
     if afterMarker { return .refused(.malformedAuthorization, .bearer) }
     guard found.isPresent else { return nil }
-    return isToken68(bytes.bytes(at: found)) ? .token(found, .bearer) : .refused(.malformedAuthorization, .bearer)
+    return .token(found, .bearer)
 }
 
 /// RFC 9110 §11.2: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
@@ -131,14 +147,15 @@ func isToken68(_ text: Span<UInt8>) -> Bool {
     var end = text.count
     while end > 0, text[end - 1] == 0x3D { end -= 1 }
     guard end > 0 else { return false }
-    // Each byte of every token comes by here: eight at a time, the last eight once more for what is left over.
+    // Each byte of every new token comes by here: eight at a time, the last eight once more for what is left over.
     guard end >= 8 else { return areToken68Bytes(text.extracting(0..<end)) }
+    var good = token68Lanes(of: text.littleEndianWord(at: end - 8))
     var index = 0
-    while index + 8 <= end {
-        guard areToken68Bytes(text.littleEndianWord(at: index)) else { return false }
+    while index <= end - 8 {
+        good &= token68Lanes(of: text.littleEndianWord(at: index))
         index += 8
     }
-    return areToken68Bytes(text.littleEndianWord(at: end - 8))
+    return good == lanes(0x80)
 }
 
 private func areToken68Bytes(_ text: Span<UInt8>) -> Bool {
@@ -152,19 +169,9 @@ private func areToken68Bytes(_ text: Span<UInt8>) -> Bool {
 }
 
 @inline(always)
-private func areToken68Bytes(_ word: UInt64) -> Bool {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let tops: UInt64 = 0x8080_8080_8080_8080
-    /// The top bit of each byte that lies within the range. Bytes below 0x80 carry nothing over.
-    @inline(always) func within(_ lowest: UInt64, _ highest: UInt64, _ word: UInt64) -> UInt64 {
-        (word &+ (0x80 - lowest) &* ones) & ~(word &+ (0x7F - highest) &* ones)
-    }
-    let low = word & ~tops
-    let letters = within(0x61, 0x7A, low | 0x20 &* ones)
+private func token68Lanes(of word: UInt64) -> UInt64 {
     // `-`, `.` and `/` stand right before the digits.
-    let digits = within(0x2D, 0x39, low)
-    let others = within(0x2B, 0x2B, low) | within(0x5F, 0x5F, low) | within(0x7E, 0x7E, low)
-    return (letters | digits | others) & ~word & tops == tops
+    pathLanes(of: word) | lanes(of: word, equalTo: 0x2B)
 }
 
 /// RFC 9110 §5.6.2 `tchar`.

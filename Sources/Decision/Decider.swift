@@ -62,12 +62,8 @@ public final class Decider {
     public static let textBytesMax = Answer.textBytesMax
 
     let board: SnapshotBoard
-    var snapshot: DecisionSnapshot?
-    var epoch: UInt64 = 0
-    /// Of the snapshot whose rules for proofs were noted last.
-    private var notedEpoch: UInt64 = 0
-    var reader: PolicyReader
-    var state: DecisionState
+    /// One value, so that a decision takes it exclusively once instead of each of its parts.
+    var turn: DecisionTurn
 
     /// - Parameters:
     ///   - reader: of the store that the board's snapshots live in; this decider's own.
@@ -81,10 +77,11 @@ public final class Decider {
         introspections: IntrospectionRecords = IntrospectionRecords(entriesMax: 1_024)
     ) {
         self.board = board
-        self.reader = reader
-        self.state = DecisionState(
-            tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs,
-            introspections: introspections)
+        turn = DecisionTurn(
+            reader: reader,
+            state: DecisionState(
+                tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs,
+                introspections: introspections))
     }
 
     /// Decides on one request.
@@ -94,36 +91,15 @@ public final class Decider {
     public func decide(
         _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
     ) -> Outcome {
-        let outcome = answer(facts, bytes, now: now, limits: limits)
-        if outcome == .answered { state.countAnswer() }
-        return outcome
+        turn.decide(facts, bytes, board, now: now, limits: limits)
     }
 
-    private func answer(
-        _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64, limits: DecisionLimits
-    ) -> Outcome {
-        board.refresh(&snapshot, seen: &epoch)
-        if notedEpoch != epoch { noteProofRules(now: now) }
-        state.begin()
-        guard let snapshot else {
-            state.finish(.noPolicy, label: [])
-            return .answered
-        }
-        guard reader.begin(version: snapshot.version) else {
-            state.finish(.policyUnreadable, label: snapshot.label)
-            return .answered
-        }
-        defer { reader.end() }
-        return state.decide(facts, bytes, snapshot: snapshot, reader: reader, now: now, limits: limits)
-    }
+    /// What the last decision was made on.
+    var snapshot: DecisionSnapshot? { turn.snapshot }
 
-    /// Before any proof is checked by the rules of a new snapshot: how long proofs are remembered depends on them.
-    private func noteProofRules(now: Int64) {
-        notedEpoch = epoch
-        guard let snapshot else { return }
-        var age: Int64 = 0
-        for issuer in snapshot.issuers.issuers { age = max(age, issuer.settings.proofRules.ageSecondsMax) }
-        state.proofs.allow(ageSeconds: age, now: now)
+    var state: DecisionState {
+        _read { yield turn.state }
+        _modify { yield &turn.state }
     }
 
     /// The answer of the last decision; a denial before the first.

@@ -66,8 +66,8 @@ extension DecisionState {
     mutating func writeIdentity(_ token: VerifiedToken, _ snapshot: DecisionSnapshot) {
         answer.writeEncoded(.subject, token.subject)
         answer.writeEncoded(.client, token.client)
-        let issuer = snapshot.issuers.issuers[token.issuerIndex].settings.issuer
-        answer.writeEncoded(.issuer, issuer.span)
+        let names = snapshot.issuerNames
+        answer.writeEncoded(.issuer, names.span.bytes(at: snapshot.issuerFacts[token.issuerIndex].name))
     }
 
     mutating func writeNonce() {
@@ -156,11 +156,7 @@ extension DecisionState {
         let start = answer.text.count
         let prefix = auditPrefix
         answer.text.append(prefix.span)
-        var shift: UInt64 = 64
-        while shift > 0 {
-            shift -= 8
-            answer.text.append(hexadecimal: UInt8(truncatingIfNeeded: auditSequence >> shift))
-        }
+        answer.text.append(hexadecimal: auditSequence)
         answer.close(.auditID, from: start)
     }
 }

@@ -157,6 +157,12 @@ extension Decider {
     /// Every path of the policy that matches the last request's target, most specific first; the first decides.
     /// For explanations: walks the host's table and allocates.
     public func consideredPaths(port: UInt16) -> [ConsideredPath] {
+        turn.consideredPaths(port: port)
+    }
+}
+
+extension DecisionTurn {
+    mutating func consideredPaths(port: UInt16) -> [ConsideredPath] {
         guard let snapshot, reader.begin(version: snapshot.version) else { return [] }
         defer { reader.end() }
         return considered(reader, state.details, port)

@@ -15,6 +15,9 @@ struct DecisionState: ~Copyable {
     var grants = GrantTable()
     var counts = DecisionCounts()
     var hasher = SHA256Hasher()
+    let fingerprintKeys = TokenFingerprintKeys()
+    /// Of the token that is being looked up.
+    var fingerprint = TokenFingerprint(first: 0, second: 0)
     let verifier = TokenVerifier(takesBoundTokens: true)
     let proofVerifier = ProofVerifier()
     let proofs: ProofRecords
@@ -25,7 +28,6 @@ struct DecisionState: ~Copyable {
 
     /// The verified token of the last decision, for the log; nil when none was verified.
     var token: VerifiedToken?
-    var grant: Grant?
     /// Whether it was in the cache.
     var isKnownToken = false
     /// What names the token, when it is revoked.
@@ -63,7 +65,6 @@ struct DecisionState: ~Copyable {
     mutating func begin() {
         answer.reset()
         token = nil
-        grant = nil
         isKnownToken = false
         revokedBy = nil
         forwardsToken = nil
@@ -111,24 +112,27 @@ struct DecisionState: ~Copyable {
         case .preflight: return allow(.preflight, snapshot)
         case .scopes: break
         }
-        var reason: Reason
+        let reason: Reason
         switch check(
             facts, bytes, port: port, table: table, rule: rule, service: service, catalogue: catalogue,
             snapshot: snapshot, now: now, limits: limits)
         {
-        case .reason(let found): reason = found
-        case .owed(let outcome): return outcome
-        }
-        if collectsDetails { collectToken() }
-        writeNonce()
-        if reason == .granted {
-            switch grantRequest(
-                table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot, now: now,
-                limits: limits)
-            {
+        case .refused(let found):
+            reason = found
+            if collectsDetails { collectToken() }
+            writeNonce()
+        case .satisfied(let found, let grant):
+            if collectsDetails { collectToken() }
+            writeNonce()
+            let granting = grantRequest(
+                found, grant, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
+                now: now, limits: limits)
+            token = found
+            switch granting {
             case .outcome(let outcome): return outcome
             case .refused(let refusal): reason = refusal
             }
+        case .owed(let outcome): return outcome
         }
         if reason.status != 503, rule.observeUntil > now {
             observedReason = reason
@@ -148,11 +152,11 @@ struct DecisionState: ~Copyable {
     /// The last steps to an allow on a token, which may still fail. The proof is remembered last of all: whatever keeps
     /// the request from its allow leaves it usable.
     private mutating func grantRequest(
-        table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord,
-        catalogue: borrowing Catalogue, snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+        _ token: VerifiedToken, _ grant: Grant, table: borrowing HostTable, rule: RouteRule,
+        service: borrowing ServiceRecord, catalogue: borrowing Catalogue, snapshot: DecisionSnapshot, now: Int64,
+        limits: DecisionLimits
     ) -> Granting {
         let mark = answer.text.count
-        guard let token, let grant else { return .outcome(deny(.policyUnreadable, snapshot)) }
         if service.hasTransactionToken {
             switch writeTransactionToken(
                 token, grant, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
@@ -263,7 +267,8 @@ struct DecisionState: ~Copyable {
     }
 
     private enum Check {
-        case reason(Reason)
+        case satisfied(VerifiedToken, Grant)
+        case refused(Reason)
         case owed(Outcome)
     }
 
@@ -274,42 +279,69 @@ struct DecisionState: ~Copyable {
         snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
     ) -> Check {
         let credential: ByteRange
-        switch findCredential(facts, bytes, source: service.tokenSource, name: service.tokenSourceName) {
+        switch findCredential(
+            facts, bytes, source: service.tokenSource, name: service.tokenSourceName, checksCharacters: false)
+        {
         case .token(let range, let used):
             credential = range
             scheme = used
         case .refused(let reason, let used):
             scheme = used
-            return .reason(reason)
+            return .refused(reason)
         }
         let found: VerifiedToken
         switch verify(bytes.bytes(at: credential), service: service, snapshot, now: now, limits: limits) {
         case .token(let token): found = token
-        case .refused(let reason): return .reason(reason)
+        case .refused(let reason): return .refused(reason)
         case .owed(let outcome): return .owed(outcome)
         }
-        token = found
-        guard service.allows(issuer: found.issuerIndex) else { return .reason(.issuerNotAllowed) }
+        switch check(
+            found, facts, bytes, port: port, table: table, rule: rule, service: service, catalogue: catalogue,
+            snapshot: snapshot, now: now, limits: limits)
+        {
+        case .grant(let grant): return .satisfied(found, grant)
+        case .refused(let reason):
+            token = found
+            return .refused(reason)
+        case .owed(let outcome):
+            token = found
+            return .owed(outcome)
+        }
+    }
+
+    private enum TokenUse {
+        case grant(Grant)
+        case refused(Reason)
+        case owed(Outcome)
+    }
+
+    /// The same, once the token is known to be good in itself.
+    private mutating func check(
+        _ found: VerifiedToken, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16,
+        table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord, catalogue: borrowing Catalogue,
+        snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+    ) -> TokenUse {
+        guard service.allows(issuer: found.issuerIndex) else { return .refused(.issuerNotAllowed) }
         guard service.audience.count == 0 || found.hasAudience(service.audience) else {
-            return .reason(.audienceMismatch)
+            return .refused(.audienceMismatch)
         }
         let place = ProofPlace(
             demand: rule.proof, demandsNonce: rule.demandsNonce,
             port: service.publicPort > 0 ? service.publicPort : port)
         switch confirm(found, facts, bytes, place, snapshot, now: now, limits: limits) {
         case .held: break
-        case .refused(let reason): return .reason(reason)
+        case .refused(let reason): return .refused(reason)
         case .owed:
             uncountHit()
             return .owed(.verificationOwed)
         }
         let grant = tokens.grant(of: found, activation: snapshot.activation) ?? remember(found, catalogue, snapshot)
-        self.grant = grant
         if collectsDetails { collectGrant(grant, catalogue) }
-        guard holds(grant, table, rule) else { return .reason(.insufficientScope) }
-        guard bindingsHold(found, table, rule) else { return .reason(.bindingMismatch) }
-        guard detailsHold(found, table, rule) else { return .reason(.insufficientDetails) }
-        return .reason(isAuthenticationEnough(found, table, rule, now: now) ? .granted : .stepUpRequired)
+        guard holds(grant, table, rule) else { return .refused(.insufficientScope) }
+        guard bindingsHold(found, table, rule) else { return .refused(.bindingMismatch) }
+        guard detailsHold(found, table, rule) else { return .refused(.insufficientDetails) }
+        guard isAuthenticationEnough(found, table, rule, now: now) else { return .refused(.stepUpRequired) }
+        return .grant(grant)
     }
 
     private mutating func remember(
@@ -317,7 +349,7 @@ struct DecisionState: ~Copyable {
     ) -> Grant {
         let grant = grants.grant(
             forScopes: token.scopeText, activation: snapshot.activation, catalogue: catalogue)
-        tokens.setGrant(grant, of: token, activation: snapshot.activation)
+        tokens.setGrant(grant, of: token)
         return grant
     }
 

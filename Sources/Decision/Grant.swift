@@ -6,13 +6,16 @@ final class Grant {
     /// Longest text kept; a longer one is given as the scopes that the route required.
     static let textBytesMax = 2_048
 
+    /// `DecisionSnapshot.activation` of the policy that it belongs to.
+    let activation: UInt64
     /// Effective scopes as the policy numbers them, ascending.
     let scopes: [UInt16]
     /// Their names in byte order, separated by single spaces; empty when longer than `textBytesMax`.
     let text: [UInt8]
     let isTextWhole: Bool
 
-    init(scopes: [UInt16], text: [UInt8], isTextWhole: Bool) {
+    init(activation: UInt64, scopes: [UInt16], text: [UInt8], isTextWhole: Bool) {
+        self.activation = activation
         self.scopes = scopes
         self.text = text
         self.isTextWhole = isTextWhole
@@ -37,6 +40,12 @@ struct GrantTable: ~Copyable {
     private static let entriesMax = 4_096
     private var activation: UInt64 = 0
     private var grants: [[UInt8]: Grant] = [:]
+    /// Those asked for last, each in a place that its list chooses: tokens of one client carry one list, and finding it
+    /// here neither copies nor hashes it.
+    private var recentLists = [[UInt8]](repeating: [], count: GrantTable.recentMax)
+    private var recent = [Grant?](repeating: nil, count: GrantTable.recentMax)
+    /// A power of two.
+    private static let recentMax = 64
 
     init() {}
 
@@ -45,16 +54,34 @@ struct GrantTable: ~Copyable {
     ) -> Grant {
         if current != activation || grants.count >= GrantTable.entriesMax {
             grants.removeAll(keepingCapacity: true)
+            for place in recent.indices { recent[place] = nil }
             activation = current
         }
+        let place = GrantTable.place(of: text)
+        let list = recentLists[place]
+        if let known = recent[place], equal(list.span, text) { return known }
         let key = [UInt8](copying: text)
-        if let known = grants[key] { return known }
-        let made = GrantTable.expand(text, catalogue)
-        grants[key] = made
-        return made
+        let grant: Grant
+        if let known = grants[key] {
+            grant = known
+        } else {
+            grant = GrantTable.expand(text, activation: current, catalogue)
+            grants[key] = grant
+        }
+        recentLists[place] = key
+        recent[place] = grant
+        return grant
     }
 
-    static func expand(_ text: Span<UInt8>, _ catalogue: borrowing Catalogue) -> Grant {
+    /// Of its length and its last bytes, which differ more often than the first ones.
+    private static func place(of text: Span<UInt8>) -> Int {
+        let count = text.count
+        let last = count < 8 ? text.littleEndianTail(at: 0, filler: 0) : text.littleEndianWord(at: count - 8)
+        let mixed = (last ^ UInt64(truncatingIfNeeded: count)) &* 0xD6E8_FEB8_6659_FD93
+        return Int(truncatingIfNeeded: mixed >> 58) & (recentMax - 1)
+    }
+
+    static func expand(_ text: Span<UInt8>, activation: UInt64, _ catalogue: borrowing Catalogue) -> Grant {
         var effective = Set<UInt16>()
         var index = 0
         while index < text.count {
@@ -72,6 +99,6 @@ struct GrantTable: ~Copyable {
         names.sort { $0.lexicographicallyPrecedes($1) }
         let joined = Array(names.joined(separator: [0x20]))
         let whole = joined.count <= Grant.textBytesMax
-        return Grant(scopes: scopes, text: whole ? joined : [], isTextWhole: whole)
+        return Grant(activation: activation, scopes: scopes, text: whole ? joined : [], isTextWhole: whole)
     }
 }

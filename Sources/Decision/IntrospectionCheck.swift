@@ -16,7 +16,7 @@ extension DecisionState {
             guard token.digest == digest, token.issuerIndex == issuerIndex, token.issuersGeneration == generation,
                 now < token.freshUntil
             else { break }
-            tokens.insert(token)
+            tokens.insert(token, for: fingerprint)
             return .token(token)
         case .inactive: return .refused(.tokenInactive)
         case .refused(let refusal): return .refused(Reason(refusal))

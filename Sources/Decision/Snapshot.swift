@@ -1,3 +1,4 @@
+internal import Octets
 public import Signatures
 internal import Synchronization
 public import Tokens
@@ -13,6 +14,9 @@ public final class DecisionSnapshot: Sendable {
     public let label: [UInt8]
     /// In the order of the policy's own issuers.
     public let issuers: IssuerSnapshot
+    /// Of each of the issuers, by its index.
+    let issuerFacts: [IssuerFacts]
+    let issuerNames: [UInt8]
     public let revocations: RevocationSet
     public let statusLists: StatusListTable
     /// Signs transaction tokens; nil where none are configured.
@@ -28,8 +32,26 @@ public final class DecisionSnapshot: Sendable {
         self.revocations = revocations
         self.statusLists = statusLists
         self.transactions = transactions
+        var names: [UInt8] = []
+        issuerFacts = issuers.issuers.map { issuer in
+            let start = names.count
+            names += issuer.settings.issuer
+            return IssuerFacts(
+                status: issuer.status, leewaySeconds: issuer.settings.leewaySeconds,
+                name: ByteRange(start: start, count: names.count - start))
+        }
+        issuerNames = names
         self.label = Array("\(activation).\(version.description.prefix(16))".utf8)
     }
+}
+
+/// What every decision on a token asks of its issuer, as numbers alone: reading them counts no reference, and counts of
+/// references are what workers would have to take turns at.
+struct IssuerFacts {
+    let status: IssuerKeys.Status
+    let leewaySeconds: Int64
+    /// Its identifier, a place in `DecisionSnapshot.issuerNames`.
+    let name: ByteRange
 }
 
 /// Where the newest snapshot is found. Readers look at one number and take the lock only when it has changed.
@@ -48,12 +70,13 @@ public final class SnapshotBoard: Sendable {
     public var snapshot: DecisionSnapshot? { current.withLock { $0 } }
 
     /// - Parameter seen: the epoch that `held` belongs to; both are brought up to date together.
+    /// - Returns: whether there was a newer one.
     @inline(__always)
-    func refresh(_ held: inout DecisionSnapshot?, seen: inout UInt64) {
+    func refresh(_ held: inout DecisionSnapshot?, seen: inout UInt64) -> Bool {
         let now = epoch.load(ordering: .acquiring)
-        if now != seen {
-            held = current.withLock { $0 }
-            seen = now
-        }
+        guard now != seen else { return false }
+        held = current.withLock { $0 }
+        seen = now
+        return true
     }
 }

@@ -13,19 +13,22 @@ enum TokenCheck {
 extension DecisionState {
     /// The verified form of a token that is neither revoked nor bad by its status list: from the cache, with all that
     /// may have changed checked again, or by verification.
+    /// - Parameter bytes: as they were sent; whether they are of the form of a token is looked at here.
     mutating func verify(
         _ bytes: Span<UInt8>, service: borrowing ServiceRecord, _ snapshot: DecisionSnapshot, now: Int64,
         limits: DecisionLimits
     ) -> TokenCheck {
-        guard bytes.count <= TokenLimits.tokenBytesMax else { return .refused(.tokenTooLarge) }
-        let digest = hasher.digest(bytes)
+        guard bytes.count <= TokenLimits.tokenBytesMax else {
+            return .refused(isToken68(bytes) ? .tokenTooLarge : .malformedAuthorization)
+        }
+        fingerprint = fingerprintKeys.fingerprint(of: bytes)
         let token: VerifiedToken
-        if let known = freshToken(digest, snapshot, now: now) {
+        if let known = freshToken(snapshot, now: now) {
             counts.tokenCacheHits &+= 1
             isKnownToken = true
             token = known
         } else {
-            switch verifyAnew(bytes, digest, service: service, snapshot, now: now, limits: limits) {
+            switch verifyAnew(bytes, service: service, snapshot, now: now, limits: limits) {
             case .token(let verified): token = verified
             case let other: return other
             }
@@ -35,12 +38,13 @@ extension DecisionState {
             self.token = token
             return .refused(.revoked)
         }
-        return checkStatus(token, snapshot, now: now, limits: limits)
+        if let other = checkStatus(token, snapshot, now: now, limits: limits) { return other }
+        return .token(token)
     }
 
     /// The token of the cache, unless its issuer has to be asked again.
-    private mutating func freshToken(_ digest: Digest, _ snapshot: DecisionSnapshot, now: Int64) -> VerifiedToken? {
-        guard let known = tokens.token(for: digest, issuers: snapshot.issuers) else { return nil }
+    private mutating func freshToken(_ snapshot: DecisionSnapshot, now: Int64) -> VerifiedToken? {
+        guard let known = tokens.token(for: fingerprint, issuers: snapshot.issuers) else { return nil }
         guard known.freshUntil == .max || now < known.freshUntil else {
             tokens.remove(known)
             return nil
@@ -48,23 +52,36 @@ extension DecisionState {
         return known
     }
 
+    /// What is in a cache came by here and was token68; whatever is not leaves no trace.
     private mutating func verifyAnew(
-        _ bytes: Span<UInt8>, _ digest: Digest, service: borrowing ServiceRecord, _ snapshot: DecisionSnapshot,
-        now: Int64, limits: DecisionLimits
+        _ bytes: Span<UInt8>, service: borrowing ServiceRecord, _ snapshot: DecisionSnapshot, now: Int64,
+        limits: DecisionLimits
     ) -> TokenCheck {
-        if let refusal = refusedTokens.refusal(for: digest, generation: snapshot.issuers.generation) {
+        if let refusal = refusedTokens.refusal(for: fingerprint, generation: snapshot.issuers.generation) {
             return .refused(Reason(refusal))
         }
-        guard limits.mayVerify else { return .owed(.verificationOwed) }
+        guard limits.mayVerify else {
+            return isToken68(bytes) ? .owed(.verificationOwed) : .refused(.malformedAuthorization)
+        }
+        // What is signed ends at the second dot.
+        let signedCount = bytes.firstIndex(of: 0x2E, from: 0).flatMap { bytes.firstIndex(of: 0x2E, from: $0 + 1) } ?? 0
+        let digest = hasher.digest(bytes, partCount: signedCount)
+        let signed = HashedPart(count: signedCount, digest: hasher.partDigest())
+        let result = verifier.verify(bytes, digest: digest, signed: signed, issuers: snapshot.issuers, now: now)
+        switch result {
+        // Dots and base64url, which is all token68.
+        case .verified: break
+        default: guard isToken68(bytes) else { return .refused(.malformedAuthorization) }
+        }
         counts.verifications &+= 1
-        switch verifier.verify(bytes, digest: digest, issuers: snapshot.issuers, now: now) {
+        switch result {
         case .verified(let token):
             if snapshot.issuers.issuers[token.issuerIndex].settings.introspection == .all {
                 // For the log, whatever the issuer says.
                 self.token = token
                 return introspect(bytes, digest, token.issuerIndex, snapshot, now: now, limits: limits)
             }
-            tokens.insert(token)
+            tokens.insert(token, for: fingerprint)
             return .token(token)
         case .refused(let refusal):
             if refusal.isNoToken, !isLikeJWS(bytes), let issuer = introspectingIssuer(service, snapshot.issuers) {
@@ -72,7 +89,7 @@ extension DecisionState {
             }
             // Only what can never come right under these keys is remembered.
             if refusal == .signatureInvalid {
-                refusedTokens.insert(refusal, for: digest, generation: snapshot.issuers.generation)
+                refusedTokens.insert(refusal, for: fingerprint, generation: snapshot.issuers.generation)
             }
             return .refused(Reason(refusal))
         case .unknownKey(let issuerIndex):
@@ -88,14 +105,13 @@ extension DecisionState {
 
     /// What may have changed since the token was verified: the time, and the age of the issuer's keys.
     private func checkAgain(_ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64) -> Reason? {
-        let issuer = snapshot.issuers.issuers[token.issuerIndex]
+        let issuer = snapshot.issuerFacts[token.issuerIndex]
         // For an opaque token the issuer's reply speaks, and no key.
         guard token.isOpaque || issuer.status == .usable else {
             return issuer.status == .stale ? .keysStale : .keysUnavailable
         }
-        let leeway = issuer.settings.leewaySeconds
-        if now >= token.expiresAt &+ leeway { return .expired }
-        if now < token.notBefore &- leeway { return .notYetValid }
+        if now >= token.expiresAt &+ issuer.leewaySeconds { return .expired }
+        if now < token.notBefore &- issuer.leewaySeconds { return .notYetValid }
         // A clock that was set back makes the cache no kinder than a verification.
         if now < token.issuedAt &- TokenLimits.issuedAheadSecondsMax { return .notYetValid }
         return nil
@@ -115,10 +131,11 @@ extension DecisionState {
     }
 
     /// On every request: a list may change at any time.
+    /// - Returns: why the token cannot be used, or nil.
     private mutating func checkStatus(
         _ token: VerifiedToken, _ snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
-    ) -> TokenCheck {
-        guard let status = token.status else { return .token(token) }
+    ) -> TokenCheck? {
+        guard let status = token.status else { return nil }
         self.token = token
         guard let list = snapshot.statusLists.list(status.list), now < list.expiresAt else {
             guard limits.mayWaitForKey else { return .refused(.statusUnavailable) }
@@ -130,7 +147,7 @@ extension DecisionState {
         }
         list.noteUse()
         switch list.status(at: status.index) {
-        case 0: return .token(token)
+        case 0: return nil
         case 2: return .refused(.statusSuspended)
         // DENY: invalid, what the issuer alone knows the meaning of, and what the list does not have.
         default: return .refused(.statusInvalid)

@@ -45,19 +45,20 @@ public enum AnswerHead {
         // By number, up to the challenge: `allCases` would allocate.
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
-            output.append(field.headerName)
-            output.append(": ")
-            isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
+            isPrintable = append(header(field), answer.value(of: field), &output) && isPrintable
             number += 1
         }
-        isPrintable = appendForBackend(answer, &output) && isPrintable
+        // Empty ones too: a client's `Txn-Token` must not stay where ours is none.
+        let token = append(header(.transactionToken), answer.value(of: .transactionToken), &output)
+        let forward = append(header(.forwardToken), answer.value(of: .forwardToken), &output)
+        isPrintable = isPrintable && token && forward
         if answer.hasChallenge, status == 401 || status == 403 {
-            output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
-            isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable
+            let head = status == 401 ? challengeOfClient : header(.challenge)
+            isPrintable = append(head, answer.value(of: .challenge), &output) && isPrintable
         }
-        isPrintable = appendProofNonce(answer, &output) && isPrintable
-        if status == 503 { output.append("Retry-After: 1\r\n") }
-        output.append("Content-Length: 0\r\n\r\n")
+        isPrintable = appendProofNonce(header(.proofNonce), answer, &output) && isPrintable
+        if status == 503 { output.append("\r\nRetry-After: 1") }
+        output.append("\r\nContent-Length: 0\r\n\r\n")
         return isPrintable
     }
 
@@ -66,91 +67,92 @@ public enum AnswerHead {
         var isPrintable = true
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
-            output.append(variablePrefix(field))
-            isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
+            isPrintable = append(variable(field), answer.value(of: field), &output) && isPrintable
             number += 1
         }
-        output.append(variablePrefix(.transactionToken))
-        isPrintable = appendValue(answer.value(of: .transactionToken), &output) && isPrintable
-        output.append(variablePrefix(.forwardToken))
-        isPrintable = appendValue(answer.value(of: .forwardToken), &output) && isPrintable
-        if answer.hasProofNonce {
-            output.append(variablePrefix(.proofNonce))
-            isPrintable = appendValue(answer.value(of: .proofNonce), &output) && isPrintable
-        }
-        output.append("\r\n")
-        return isPrintable
+        let token = append(variable(.transactionToken), answer.value(of: .transactionToken), &output)
+        let forward = append(variable(.forwardToken), answer.value(of: .forwardToken), &output)
+        let nonce = appendProofNonce(variable(.proofNonce), answer, &output)
+        output.append("\r\n\r\n")
+        return isPrintable && token && forward && nonce
     }
 
     private static func appendForClient(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
         output.append(statusLine(answer.reason.isInvalidRequest ? 400 : answer.status))
-        var isPrintable = true
-        if answer.hasChallenge {
-            output.append("WWW-Authenticate: ")
-            isPrintable = appendValue(answer.value(of: .challenge), &output)
-        }
-        output.append(AnswerField.auditID.headerName)
-        output.append(": ")
-        isPrintable = appendValue(answer.value(of: .auditID), &output) && isPrintable
-        isPrintable = appendProofNonce(answer, &output) && isPrintable
-        if answer.status == 503 { output.append("Retry-After: 1\r\n") }
-        output.append("Content-Length: 0\r\n\r\n")
-        return isPrintable
+        let challenge =
+            !answer.hasChallenge || append(challengeOfClient, answer.value(of: .challenge), &output)
+        let auditID = append(header(.auditID), answer.value(of: .auditID), &output)
+        let nonce = appendProofNonce(header(.proofNonce), answer, &output)
+        if answer.status == 503 { output.append("\r\nRetry-After: 1") }
+        output.append("\r\nContent-Length: 0\r\n\r\n")
+        return challenge && auditID && nonce
     }
 
-    /// Empty ones too: a client's `Txn-Token` must not stay where ours is none.
-    private static func appendForBackend(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
-        output.append(AnswerField.transactionToken.headerName)
-        output.append(": ")
-        let isPrintable = appendValue(answer.value(of: .transactionToken), &output)
-        output.append(AnswerField.forwardToken.headerName)
-        output.append(": ")
-        return appendValue(answer.value(of: .forwardToken), &output) && isPrintable
+    private static func appendProofNonce(
+        _ head: StaticString, _ answer: borrowing Answer, _ output: inout ByteWriter
+    ) -> Bool {
+        !answer.hasProofNonce || append(head, answer.value(of: .proofNonce), &output)
     }
 
-    private static func appendProofNonce(_ answer: borrowing Answer, _ output: inout ByteWriter) -> Bool {
-        guard answer.hasProofNonce else { return true }
-        output.append(AnswerField.proofNonce.headerName)
-        output.append(": ")
-        return appendValue(answer.value(of: .proofNonce), &output)
-    }
-
-    /// The value and its line end; false for a byte that is not printable ASCII: no `Answer` should hold one.
-    private static func appendValue(_ value: Span<UInt8>, _ output: inout ByteWriter) -> Bool {
+    /// Writes one line, which begins with the end of the one before; false for a byte that is not printable ASCII: no
+    /// `Answer` should hold one.
+    private static func append(
+        _ head: StaticString, _ value: Span<UInt8>, _ output: inout ByteWriter
+    ) -> Bool {
+        output.append(head)
         output.append(value)
-        output.append("\r\n")
-        var isPrintable = true
-        for index in value.indices where value[index] &- 0x20 > 0x5E { isPrintable = false }
-        return isPrintable
+        return value.isPrintable
     }
 
-    /// With the reason phrase: Apache would write "Unknown Reason" without one.
+    /// Without its line end. With the reason phrase: Apache would write "Unknown Reason" without one.
     private static func statusLine(_ status: UInt16) -> StaticString {
         switch status {
-        case 200: "Status: 200 OK\r\n"
-        case 400: "Status: 400 Bad Request\r\n"
-        case 401: "Status: 401 Unauthorized\r\n"
-        case 503: "Status: 503 Service Unavailable\r\n"
+        case 200: "Status: 200 OK"
+        case 400: "Status: 400 Bad Request"
+        case 401: "Status: 401 Unauthorized"
+        case 503: "Status: 503 Service Unavailable"
         // DENY: 403 and whatever no answer should have.
-        default: "Status: 403 Forbidden\r\n"
+        default: "Status: 403 Forbidden"
         }
     }
 
-    private static func variablePrefix(_ field: AnswerField) -> StaticString {
+    private static let challengeOfClient: StaticString = "\r\nWWW-Authenticate: "
+
+    // Each with the end of the line before it, so that a line is two pieces.
+
+    private static func header(_ field: AnswerField) -> StaticString {
         switch field {
-        case .decision: "Variable-SCOPE_DECISION: "
-        case .reason: "Variable-SCOPE_REASON: "
-        case .route: "Variable-SCOPE_ROUTE: "
-        case .policy: "Variable-SCOPE_POLICY: "
-        case .auditID: "Variable-SCOPE_AUDIT_ID: "
-        case .subject: "Variable-SCOPE_SUBJECT: "
-        case .client: "Variable-SCOPE_CLIENT: "
-        case .issuer: "Variable-SCOPE_ISSUER: "
-        case .granted: "Variable-SCOPE_GRANTED: "
-        case .challenge: "Variable-SCOPE_CHALLENGE: "
-        case .proofNonce: "Variable-SCOPE_PROOF_NONCE: "
-        case .transactionToken: "Variable-SCOPE_TXN_TOKEN: "
-        case .forwardToken: "Variable-SCOPE_FORWARD_TOKEN: "
+        case .decision: "\r\nX-Scope-Decision: "
+        case .reason: "\r\nX-Scope-Reason: "
+        case .route: "\r\nX-Scope-Route: "
+        case .policy: "\r\nX-Scope-Policy: "
+        case .auditID: "\r\nX-Scope-Audit-Id: "
+        case .subject: "\r\nX-Scope-Subject: "
+        case .client: "\r\nX-Scope-Client: "
+        case .issuer: "\r\nX-Scope-Issuer: "
+        case .granted: "\r\nX-Scope-Granted: "
+        case .challenge: "\r\nX-Scope-Challenge: "
+        case .proofNonce: "\r\nDPoP-Nonce: "
+        case .transactionToken: "\r\nTxn-Token: "
+        case .forwardToken: "\r\nX-Scope-Forward-Token: "
+        }
+    }
+
+    private static func variable(_ field: AnswerField) -> StaticString {
+        switch field {
+        case .decision: "\r\nVariable-SCOPE_DECISION: "
+        case .reason: "\r\nVariable-SCOPE_REASON: "
+        case .route: "\r\nVariable-SCOPE_ROUTE: "
+        case .policy: "\r\nVariable-SCOPE_POLICY: "
+        case .auditID: "\r\nVariable-SCOPE_AUDIT_ID: "
+        case .subject: "\r\nVariable-SCOPE_SUBJECT: "
+        case .client: "\r\nVariable-SCOPE_CLIENT: "
+        case .issuer: "\r\nVariable-SCOPE_ISSUER: "
+        case .granted: "\r\nVariable-SCOPE_GRANTED: "
+        case .challenge: "\r\nVariable-SCOPE_CHALLENGE: "
+        case .proofNonce: "\r\nVariable-SCOPE_PROOF_NONCE: "
+        case .transactionToken: "\r\nVariable-SCOPE_TXN_TOKEN: "
+        case .forwardToken: "\r\nVariable-SCOPE_FORWARD_TOKEN: "
         }
     }
 }

@@ -22,35 +22,40 @@ enum HTTPAnswer {
         // By number, up to the challenge: `allCases` would allocate.
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
-            output.append(field.headerName)
-            output.append(": ")
-            isPrintable = appendValue(answer.value(of: field), &output) && isPrintable
+            isPrintable = append(field, answer, to: &output) && isPrintable
             number += 1
         }
         // Empty ones too: a client's own must not stay where ours is none.
-        output.append("Txn-Token: ")
-        isPrintable = appendValue(answer.value(of: .transactionToken), &output) && isPrintable
-        output.append("X-Scope-Forward-Token: ")
-        isPrintable = appendValue(answer.value(of: .forwardToken), &output) && isPrintable
+        isPrintable = append(.transactionToken, answer, to: &output) && isPrintable
+        isPrintable = append(.forwardToken, answer, to: &output) && isPrintable
         if answer.hasChallenge, status == 401 || status == 403 {
-            output.append(status == 401 ? "WWW-Authenticate: " : "X-Scope-Challenge: ")
-            isPrintable = appendValue(answer.value(of: .challenge), &output) && isPrintable
+            let challenge = answer.value(of: .challenge)
+            output.append(status == 401 ? "\r\nWWW-Authenticate: " : AnswerField.challenge.lineHead)
+            output.append(challenge)
+            isPrintable = challenge.isPrintable && isPrintable
         }
-        if answer.hasProofNonce {
-            output.append("DPoP-Nonce: ")
-            isPrintable = appendValue(answer.value(of: .proofNonce), &output) && isPrintable
-        }
-        if status == 503 { output.append("Retry-After: 1\r\n") }
-        if !keepAlive { output.append("Connection: close\r\n") }
-        output.append("Content-Length: 0\r\n\r\n")
+        if answer.hasProofNonce { isPrintable = append(.proofNonce, answer, to: &output) && isPrintable }
+        if status == 503 { output.append("\r\nRetry-After: 1") }
+        if !keepAlive { output.append("\r\nConnection: close") }
+        output.append("\r\nContent-Length: 0\r\n\r\n")
         return isPrintable
+    }
+
+    /// Writes one line; false for a byte that is not printable ASCII: no `Answer` should hold one.
+    private static func append(
+        _ field: AnswerField, _ answer: borrowing Answer, to output: inout ByteWriter
+    ) -> Bool {
+        let value = answer.value(of: field)
+        output.append(field.lineHead)
+        output.append(value)
+        return value.isPrintable
     }
 
     static func appendRefusal(_ status: UInt16, to output: inout ByteWriter) -> Bool {
         let mark = output.count
         let isFitting = !output.overflowed
         output.append(statusLine(status < 400 ? 400 : status))
-        output.append("Connection: close\r\nContent-Length: 0\r\n\r\n")
+        output.append("\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         guard isFitting, !output.overflowed else {
             output.truncate(to: mark)
             return false
@@ -58,29 +63,42 @@ enum HTTPAnswer {
         return true
     }
 
-    /// The value and its line end; false for a byte that is not printable ASCII: no `Answer` should hold one.
-    private static func appendValue(_ value: Span<UInt8>, _ output: inout ByteWriter) -> Bool {
-        output.append(value)
-        output.append("\r\n")
-        var isPrintable = true
-        for index in value.indices where value[index] &- 0x20 > 0x5E { isPrintable = false }
-        return isPrintable
-    }
-
+    /// Without its line end.
     private static func statusLine(_ status: UInt16) -> StaticString {
         switch status {
-        case 200: "HTTP/1.1 200 OK\r\n"
-        case 400: "HTTP/1.1 400 Bad Request\r\n"
-        case 401: "HTTP/1.1 401 Unauthorized\r\n"
-        case 413: "HTTP/1.1 413 Content Too Large\r\n"
-        case 414: "HTTP/1.1 414 URI Too Long\r\n"
-        case 417: "HTTP/1.1 417 Expectation Failed\r\n"
-        case 431: "HTTP/1.1 431 Request Header Fields Too Large\r\n"
-        case 501: "HTTP/1.1 501 Not Implemented\r\n"
-        case 503: "HTTP/1.1 503 Service Unavailable\r\n"
-        case 505: "HTTP/1.1 505 HTTP Version Not Supported\r\n"
+        case 200: "HTTP/1.1 200 OK"
+        case 400: "HTTP/1.1 400 Bad Request"
+        case 401: "HTTP/1.1 401 Unauthorized"
+        case 413: "HTTP/1.1 413 Content Too Large"
+        case 414: "HTTP/1.1 414 URI Too Long"
+        case 417: "HTTP/1.1 417 Expectation Failed"
+        case 431: "HTTP/1.1 431 Request Header Fields Too Large"
+        case 501: "HTTP/1.1 501 Not Implemented"
+        case 503: "HTTP/1.1 503 Service Unavailable"
+        case 505: "HTTP/1.1 505 HTTP Version Not Supported"
         // DENY: 403 and whatever no answer should have.
-        default: "HTTP/1.1 403 Forbidden\r\n"
+        default: "HTTP/1.1 403 Forbidden"
+        }
+    }
+}
+
+extension AnswerField {
+    /// The end of the line before, the header's name, colon and blank.
+    fileprivate var lineHead: StaticString {
+        switch self {
+        case .decision: "\r\nX-Scope-Decision: "
+        case .reason: "\r\nX-Scope-Reason: "
+        case .route: "\r\nX-Scope-Route: "
+        case .policy: "\r\nX-Scope-Policy: "
+        case .auditID: "\r\nX-Scope-Audit-Id: "
+        case .subject: "\r\nX-Scope-Subject: "
+        case .client: "\r\nX-Scope-Client: "
+        case .issuer: "\r\nX-Scope-Issuer: "
+        case .granted: "\r\nX-Scope-Granted: "
+        case .challenge: "\r\nX-Scope-Challenge: "
+        case .proofNonce: "\r\nDPoP-Nonce: "
+        case .transactionToken: "\r\nTxn-Token: "
+        case .forwardToken: "\r\nX-Scope-Forward-Token: "
         }
     }
 }

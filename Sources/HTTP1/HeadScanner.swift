@@ -189,6 +189,7 @@ struct HeadScanner: Sendable {
     }
 
     private mutating func name(_ bytes: Span<UInt8>) -> Step {
+        position = endOfPlainName(bytes, from: position)
         while position < bytes.count, isTokenByte(bytes[position]) { position += 1 }
         guard position < bytes.count else { return .incomplete }
         guard bytes[position] == UInt8(ascii: ":") else { return .refuse(400) }

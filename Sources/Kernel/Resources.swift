@@ -29,11 +29,22 @@ public enum ProcessResources {
         try set(__rlimit_resource_t(RLIMIT_CPU.rawValue), seconds)
     }
 
+    /// Puts this process behind all others of the machine (setpriority(2) 19, sched(7) SCHED_BATCH). For a child that
+    /// computes for seconds beside workers that answer; it still gets what is left over.
+    public static func giveWay() throws(SystemError) {
+        _ = try checked("setpriority") { Int(setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)) }
+        var none = sched_param()
+        // SAFETY: one structure is read.
+        _ = try checked("sched_setscheduler") { unsafe Int(sched_setscheduler(0, batchScheduling, &none)) }
+    }
+
     /// Gives free memory of the allocator back to the system. After a large policy was loaded, say.
     public static func trimMemory() {
         _ = malloc_trim(0)
     }
 
+    /// SCHED_BATCH, which <sched.h> declares with _GNU_SOURCE only.
+    private static let batchScheduling: Int32 = 3
     private static let openFiles = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
 
     private static func set(_ resource: __rlimit_resource_t, _ value: UInt64) throws(SystemError) {

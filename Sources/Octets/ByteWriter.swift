@@ -115,12 +115,39 @@ public struct ByteWriter: ~Copyable {
         append(hexadecimalDigit(byte & 15))
     }
 
+    /// 16 lower-case digits.
+    public mutating func append(hexadecimal value: UInt64) {
+        append(bigEndian64: hexadecimalDigits(UInt32(truncatingIfNeeded: value >> 32)))
+        append(bigEndian64: hexadecimalDigits(UInt32(truncatingIfNeeded: value)))
+    }
+
+    private mutating func append(bigEndian64 value: UInt64) {
+        guard capacity - count >= 8 else {
+            overflowed = true
+            return
+        }
+        // SAFETY: eight bytes fit, checked above.
+        unsafe UnsafeMutableRawPointer(base + count).storeBytes(of: value.bigEndian, as: UInt64.self)
+        count += 8
+    }
+
     /// Overwrites bytes already written, for lengths known only afterwards.
     public mutating func overwrite(at offset: Int, bigEndian16 value: UInt16) {
         precondition(offset >= 0 && offset + 2 <= count)
         unsafe base[offset] = UInt8(truncatingIfNeeded: value >> 8)
         unsafe base[offset + 1] = UInt8(truncatingIfNeeded: value)
     }
+}
+
+/// Eight lower-case digits, the first one in the top byte.
+private func hexadecimalDigits(_ value: UInt32) -> UInt64 {
+    // Each step halves what lies together, until a byte holds four bits.
+    var digits = UInt64(value)
+    digits = (digits << 16 | digits) & 0x0000_FFFF_0000_FFFF
+    digits = (digits << 8 | digits) & 0x00FF_00FF_00FF_00FF
+    digits = (digits << 4 | digits) & 0x0F0F_0F0F_0F0F_0F0F
+    let areLetters = (digits &+ lanes(6)) >> 4 & lanes(1)
+    return digits &+ lanes(0x30) &+ areLetters &* 0x27
 }
 
 @inlinable

@@ -1,13 +1,18 @@
 /// Exact equality of two byte strings.
-@inlinable
 public func equal(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
-    guard left.count == right.count else { return false }
-    var index = 0
-    while index < left.count {
-        if left[index] != right[index] { return false }
-        index += 1
+    let count = left.count
+    guard count == right.count else { return false }
+    guard count >= 8 else {
+        // Both are filled up with the same byte.
+        return left.littleEndianTail(at: 0, filler: 0) == right.littleEndianTail(at: 0, filler: 0)
     }
-    return true
+    var index = 0
+    while index < count - 8 {
+        if left.littleEndianWord(at: index) != right.littleEndianWord(at: index) { return false }
+        index += 8
+    }
+    // The last eight, some of them for the second time.
+    return left.littleEndianWord(at: count - 8) == right.littleEndianWord(at: count - 8)
 }
 
 /// Exact equality with a literal.
@@ -15,19 +20,15 @@ public func equal(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
 public func equal(_ left: Span<UInt8>, _ right: StaticString) -> Bool {
     guard left.count == right.utf8CodeUnitCount else { return false }
     // SAFETY: a StaticString with a pointer representation holds utf8CodeUnitCount bytes for ever.
-    let pointer = unsafe right.utf8Start
-    var index = 0
-    while index < left.count {
-        if unsafe left[index] != pointer[index] { return false }
-        index += 1
-    }
-    return true
+    return equal(left, unsafe Span(_unsafeStart: right.utf8Start, count: right.utf8CodeUnitCount))
 }
 
 /// Equality in which ASCII letters match in either case; other bytes must be the same.
 @inlinable
 public func equalIgnoringCase(_ left: Span<UInt8>, _ right: StaticString) -> Bool {
     guard left.count == right.utf8CodeUnitCount else { return false }
+    // Nearly everyone spells as the literal does.
+    if equal(left, right) { return true }
     // SAFETY: as above.
     let pointer = unsafe right.utf8Start
     var index = 0

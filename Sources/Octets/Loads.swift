@@ -4,35 +4,40 @@
 extension Span where Element == UInt8 {
     /// Big-endian (network order) 16 bits at `offset`. The caller has checked the bounds; a breach traps.
     @inlinable
+    @inline(always)
     public func bigEndian16(at offset: Int) -> UInt16 {
-        UInt16(self[offset]) << 8 | UInt16(self[offset + 1])
+        precondition(offset >= 0 && offset <= count - 2)
+        // SAFETY: checked above, as in each of these.
+        return UInt16(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
     }
 
     @inlinable
+    @inline(always)
     public func bigEndian32(at offset: Int) -> UInt32 {
-        UInt32(bigEndian16(at: offset)) << 16 | UInt32(bigEndian16(at: offset + 2))
+        precondition(offset >= 0 && offset <= count - 4)
+        return UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
     }
 
     /// Little-endian 16 bits at `offset`, or nil when they do not lie within the span.
     @inlinable
+    @inline(always)
     public func littleEndian16(at offset: Int) -> UInt16? {
-        guard offset >= 0, count >= 2, offset <= count - 2 else { return nil }
-        return UInt16(self[offset]) | UInt16(self[offset + 1]) << 8
+        guard offset >= 0, offset <= count - 2 else { return nil }
+        return UInt16(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
     }
 
     @inlinable
+    @inline(always)
     public func littleEndian32(at offset: Int) -> UInt32? {
-        guard offset >= 0, count >= 4, offset <= count - 4 else { return nil }
-        return UInt32(self[offset]) | UInt32(self[offset + 1]) << 8 | UInt32(self[offset + 2]) << 16
-            | UInt32(self[offset + 3]) << 24
+        guard offset >= 0, offset <= count - 4 else { return nil }
+        return UInt32(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
     }
 
     @inlinable
+    @inline(always)
     public func littleEndian64(at offset: Int) -> UInt64? {
-        guard let low = littleEndian32(at: offset), let high = littleEndian32(at: offset + 4) else {
-            return nil
-        }
-        return UInt64(low) | UInt64(high) << 32
+        guard offset >= 0, offset <= count - 8 else { return nil }
+        return UInt64(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
     }
 }
 
@@ -69,8 +74,8 @@ extension Array where Element == UInt8 {
     }
 
     public mutating func append(copying span: Span<UInt8>) {
-        reserveCapacity(count + span.count)
-        for index in span.indices { append(span[index]) }
+        // SAFETY: the bytes are read during the call only.
+        unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
     }
 }
 

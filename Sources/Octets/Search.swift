@@ -15,16 +15,3 @@ extension Span where Element == UInt8 {
         }
     }
 }
-
-extension Span where Element == UInt8 {
-    /// Eight bytes from `offset` in the order of the text, the first one lowest. A breach of the bounds
-    /// traps.
-    @inlinable
-    @inline(always)
-    public func littleEndianWord(at offset: Int) -> UInt64 {
-        precondition(offset >= 0 && offset <= count - 8)
-        // SAFETY: checked above; loadUnaligned needs no alignment.
-        let word = unsafe withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
-        return UInt64(littleEndian: word)
-    }
-}

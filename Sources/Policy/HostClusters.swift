@@ -2,8 +2,8 @@ internal import PolicyTables
 
 /// Groups of services that share hosts, directly or through others: only those can have routes in common.
 struct HostClusters {
-    /// For each service the number of its group.
-    private(set) var cluster: [Int]
+    /// The services of each group, ascending; groups in the order of their first services.
+    let members: [[Int]]
 
     init(_ services: [ServiceModel]) {
         var parent = Array(services.indices)
@@ -21,7 +21,18 @@ struct HostClusters {
                 if let first = owner[host] { parent[root(index)] = root(first) } else { owner[host] = index }
             }
         }
-        cluster = services.indices.map(root)
+        var groups: [[Int]] = []
+        var groupOfRoot: [Int: Int] = [:]
+        for service in services.indices {
+            let root = root(service)
+            if let group = groupOfRoot[root] {
+                groups[group].append(service)
+            } else {
+                groupOfRoot[root] = groups.count
+                groups.append([service])
+            }
+        }
+        members = groups
     }
 }
 

@@ -30,6 +30,8 @@ final class ModelReader {
     var detailIndex: [[[UInt8]]: UInt16] = [:]
     /// Where metadata is published, by host and path, and by whom.
     var metadataPlaces: [String: (service: String, resource: String, position: SourcePosition)] = [:]
+    /// Lists of required scopes, each once: most routes require what many others do.
+    private var requiredLists: Set<[UInt16]> = []
     /// For each service the place of each of its routes, in the order of the model.
     var routePositions: [[SourcePosition]] = []
 
@@ -287,6 +289,9 @@ final class ModelReader {
         }
         return isGood ? seen.sorted { $0.key < $1.key }.map { (port: $0.key, node: $0.value) } : nil
     }
+
+    /// The same list, sharing its memory with equal ones.
+    func shared(_ scopes: [UInt16]) -> [UInt16] { requiredLists.insert(scopes).memberAfterInsert }
 
     /// Reports a value that stands twice in one list.
     func repeated(_ node: Int, _ what: String, first: Int) {

@@ -24,20 +24,19 @@ enum PathTemplate {
                 mend: "end it earlier, with `**` if everything below belongs to it")
         }
         var segments: [RouteModel.Segment] = []
-        var parameters: [String] = []
+        segments.reserveCapacity(path.count { $0 == slash })
         var start = path.startIndex + 1
         while true {
             let end = path[start...].firstIndex(of: slash) ?? path.endIndex
             let isLast = end == path.endIndex
             let segment = try readSegment(path[start..<end], in: path, isLast: isLast)
             if case .parameter(let name) = segment {
-                guard !parameters.contains(name) else {
+                guard !segments.contains(.parameter(name)) else {
                     throw TextProblem(
                         code: .badPath, offset: start - path.startIndex,
                         message: "the parameter \(quoted(name)) stands twice in one path",
                         mend: "give the second one a name of its own")
                 }
-                parameters.append(name)
             }
             segments.append(segment)
             if isLast { break }
@@ -107,6 +106,7 @@ enum PathTemplate {
     private static func readLiteral(
         _ segment: ArraySlice<UInt8>, offset: Int
     ) throws(TextProblem) -> String {
+        if isPlainLiteral(segment) { return String(decoding: segment, as: UTF8.self) }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(segment.count)
         var index = segment.startIndex
@@ -135,6 +135,11 @@ enum PathTemplate {
                 mend: "write the path that it leads to; requests with dot segments are refused")
         }
         return String(decoding: decoded, as: UTF8.self)
+    }
+
+    /// The common case at little cost: unreserved characters (RFC 3986 §2.3), and no dot first.
+    private static func isPlainLiteral(_ segment: ArraySlice<UInt8>) -> Bool {
+        segment.first != 0x2E && segment.allSatisfy { isNameCharacter($0) || $0 == 0x7E }
     }
 
     /// `%XX` at the start of `text`: the byte, unless requests with it are refused as ambiguous.

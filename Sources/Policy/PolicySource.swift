@@ -32,7 +32,7 @@ public func loadPolicy(source: [UInt8], file: String, folder: String? = nil, now
     let sink = DiagnosticSink(file: file)
     let lines = LineIndex(source)
     var check = SourceCheck(sink: sink)
-    guard check.run(source), let tree = YAMLReader(sink: sink).read(source, lines: lines) else {
+    guard check.run(source), let tree = YAMLReader(source, sink: sink).read(lines: lines) else {
         return result(sink, nil)
     }
     let reader = ModelReader(tree: tree, sink: sink, lines: lines, now: now, folder: folder)

@@ -8,37 +8,35 @@ internal import PolicyTables
 /// templates have the same shape, and the search for ambiguity is the search for equal shapes.
 extension ModelReader {
     func checkRoutes() {
-        let clusters = HostClusters(model.services)
-        let routes = routesByShape(clusters)
-        checkDuplicates(routes)
-        checkPreflights(routes)
+        let clusters = HostClusters(model.services).members
+        // One cluster at a time: their routes are many together and have nothing to do with each other.
+        for cluster in clusters { checkDuplicates(routesByShape(cluster)) }
+        checkPreflights(clusters)
     }
 
-    /// One route by its place in the model, and what it can only be confused with: services that share hosts,
-    /// methods and paths that hash alike.
+    /// One route by its place in the model, and what it can only be confused with: methods and paths that hash alike,
+    /// in services that share hosts.
     struct RouteShape {
-        var cluster: Int32
         var service: Int32
         var route: Int32
         var pathHash: Int
         var methodHash: Int
     }
 
-    private func routesByShape(_ clusters: HostClusters) -> [RouteShape] {
+    /// - Parameter services: those of one cluster, ascending.
+    private func routesByShape(_ services: [Int]) -> [RouteShape] {
         var result: [RouteShape] = []
-        result.reserveCapacity(model.services.reduce(0) { $0 + $1.routes.count })
-        for (service, one) in model.services.enumerated() {
-            for (route, template) in one.routes.enumerated() {
+        result.reserveCapacity(services.reduce(0) { $0 + model.services[$1].routes.count })
+        for service in services {
+            for route in model.services[service].routes.indices {
                 result.append(
                     RouteShape(
-                        cluster: Int32(clamping: clusters.cluster[service]),
-                        service: Int32(clamping: service),
-                        route: Int32(clamping: route), pathHash: hash(of: template.segments),
-                        methodHash: template.method.hashValue))
+                        service: Int32(clamping: service), route: Int32(clamping: route),
+                        pathHash: hash(of: model.services[service].routes[route].segments),
+                        methodHash: model.services[service].routes[route].method.hashValue))
             }
         }
         result.sort {
-            if $0.cluster != $1.cluster { return $0.cluster < $1.cluster }
             if $0.pathHash != $1.pathHash { return $0.pathHash < $1.pathHash }
             if $0.methodHash != $1.methodHash { return $0.methodHash < $1.methodHash }
             if $0.service != $1.service { return $0.service < $1.service }
@@ -82,6 +80,10 @@ extension ModelReader {
         model.services[Int(shape.service)].routes[Int(shape.route)]
     }
 
+    private func isPreflight(_ shape: RouteShape) -> Bool {
+        if case .preflight = model.services[Int(shape.service)].routes[Int(shape.route)].ground { true } else { false }
+    }
+
     private func place(_ shape: RouteShape) -> SourcePosition {
         routePositions[Int(shape.service)][Int(shape.route)]
     }
@@ -93,8 +95,7 @@ extension ModelReader {
         var start = 0
         while start < routes.count {
             var end = start + 1
-            while end < routes.count, routes[end].cluster == routes[start].cluster,
-                routes[end].pathHash == routes[start].pathHash,
+            while end < routes.count, routes[end].pathHash == routes[start].pathHash,
                 routes[end].methodHash == routes[start].methodHash
             {
                 end += 1
@@ -195,22 +196,28 @@ extension ModelReader {
     // MARK: Preflights that answer nothing
 
     /// A preflight is answered only for a method that its path lists, so without such a route it never is.
-    private func checkPreflights(_ routes: [RouteShape]) {
+    private func checkPreflights(_ clusters: [[Int]]) {
         var steps = 0
-        var listed: [Int32: Set<Int>] = [:]
-        var others: [Int32: [RouteShape]] = [:]
-        let preflights = routes.filter { template($0).ground == .preflight }
-        guard !preflights.isEmpty else { return }
-        let wanted = Set(preflights.map(\.cluster))
-        for route in routes where wanted.contains(route.cluster) && template(route).ground != .preflight {
-            listed[route.cluster, default: []].insert(route.pathHash)
-            others[route.cluster, default: []].append(route)
+        for cluster in clusters
+        where steps <= ModelReader.preflightStepsMax && cluster.contains(where: hasPreflight) {
+            checkPreflights(routesByShape(cluster), &steps)
         }
-        for preflight in preflights {
-            if listed[preflight.cluster]?.contains(preflight.pathHash) ?? false { continue }
+    }
+
+    private func hasPreflight(_ service: Int) -> Bool {
+        model.services[service].routes.indices.contains {
+            if case .preflight = model.services[service].routes[$0].ground { true } else { false }
+        }
+    }
+
+    /// - Parameter routes: those of one cluster.
+    private func checkPreflights(_ routes: [RouteShape], _ steps: inout Int) {
+        let others = routes.filter { !isPreflight($0) }
+        let listed = Set(others.map(\.pathHash))
+        for preflight in routes where isPreflight(preflight) && !listed.contains(preflight.pathHash) {
             let path = template(preflight).segments
             var isReachable = false
-            for other in others[preflight.cluster] ?? [] {
+            for other in others {
                 steps += 1
                 // Beyond the budget the rule is not checked: it warns of a slip, it guards nothing.
                 guard steps <= ModelReader.preflightStepsMax else { return }
@@ -253,8 +260,8 @@ extension ModelReader {
         var isIssuerUsed = [Bool](repeating: false, count: model.issuers.count)
         for service in model.services {
             for issuer in service.issuers { isIssuerUsed[Int(issuer)] = true }
-            for route in service.routes {
-                guard case .scopes(let all, let any) = route.ground else { continue }
+            for route in service.routes.indices {
+                guard case .scopes(let all, let any) = service.routes[route].ground else { continue }
                 for scope in all { isRequired[Int(scope)] = true }
                 for scope in any { isRequired[Int(scope)] = true }
             }

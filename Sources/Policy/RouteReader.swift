@@ -16,6 +16,9 @@ extension ModelReader {
             _ = list(node, "`routes`", example: "- match: GET /orders")
             return
         }
+        let count = tree.memberCount(node)
+        context.routes.reserveCapacity(count)
+        context.positions.reserveCapacity(count)
         var route = node + 1
         while route < tree.after(node) {
             readRoute(route, &context)
@@ -49,7 +52,7 @@ extension ModelReader {
         for method in match.methods {
             var route = RouteModel(
                 method: method, segments: match.segments, ground: ground ?? .public, ports: ports,
-                bindings: bindings, observeUntil: observeUntil, label: method + " " + match.path)
+                bindings: bindings, observeUntil: observeUntil, label: match.label ?? method + " " + string(match.path))
             route.proof = demands.proof
             route.demandsNonce = demands.demandsNonce
             route.authenticationContexts = demands.contexts
@@ -65,7 +68,9 @@ extension ModelReader {
     private struct Match {
         var methods: [String]
         /// As written.
-        var path: String
+        var path: ArraySlice<UInt8>
+        /// Method and path, where they are written just so; nil where they have to be put together.
+        var label: String?
         /// The service's base path included.
         var segments: [RouteModel.Segment]
     }
@@ -102,7 +107,8 @@ extension ModelReader {
                     mend: "end it earlier, with `**` if everything below belongs to it")
             }
             guard let methods else { return nil }
-            return Match(methods: methods, path: string(path), segments: all)
+            let isLabel = methods.count == 1 && path.startIndex - methodText.endIndex == 1
+            return Match(methods: methods, path: path, label: isLabel ? string(bytes) : nil, segments: all)
         } catch {
             report(error, in: node, offset: path.startIndex - bytes.startIndex)
             return nil
@@ -187,17 +193,7 @@ extension ModelReader {
     // MARK: Ground
 
     private func readGround(_ fields: Fields<RouteKey>, methods: [String]?) -> RouteModel.Ground? {
-        let given = [RouteKey.scopes, .public, .preflight].compactMap { fields.keyNode($0) }
-        guard given.count == 1 else {
-            let place = given.count > 1 ? position(given.max() ?? 0) : fields.position
-            sink.error(
-                given.isEmpty ? .missingKey : .conflictingKeys, at: place,
-                given.isEmpty
-                    ? "a route that says nothing of who may use it"
-                    : "a route with two of `scopes`, `public` and `preflight`",
-                mend: "write exactly one of `scopes: …`, `public: true` and `preflight: true`")
-            return nil
-        }
+        guard hasOneGround(fields) else { return nil }
         if let node = fields[.public] { return isTrue(node, "`public`") ? .public : nil }
         if let node = fields[.preflight] {
             guard isTrue(node, "`preflight`") else { return nil }
@@ -211,6 +207,22 @@ extension ModelReader {
         }
         return fields[.scopes].flatMap { readRequirement($0, of: .route) }
             .map { .scopes(all: $0.all, any: $0.any) }
+    }
+
+    private func hasOneGround(_ fields: Fields<RouteKey>) -> Bool {
+        let scopes = fields.keyNode(.scopes)
+        let open = fields.keyNode(.public)
+        let preflight = fields.keyNode(.preflight)
+        let count = (scopes != nil ? 1 : 0) + (open != nil ? 1 : 0) + (preflight != nil ? 1 : 0)
+        guard count != 1 else { return true }
+        let last = max(scopes ?? 0, open ?? 0, preflight ?? 0)
+        sink.error(
+            count == 0 ? .missingKey : .conflictingKeys, at: count > 1 ? position(last) : fields.position,
+            count == 0
+                ? "a route that says nothing of who may use it"
+                : "a route with two of `scopes`, `public` and `preflight`",
+            mend: "write exactly one of `scopes: …`, `public: true` and `preflight: true`")
+        return false
     }
 
     /// What requires scopes.
@@ -252,7 +264,7 @@ extension ModelReader {
 
     /// Scopes by index, ascending; nil when any of them is wrong.
     private func readRequired(_ node: Int, _ what: String, _ requirer: Requirer) -> [UInt16]? {
-        if tree.isScalar(node) { return readRequiredScope(node, requirer).map { [$0] } }
+        if tree.isScalar(node) { return readRequiredScope(node, requirer).map { shared([$0]) } }
         guard tree.kind(node) == .sequence else {
             wrongType(node, "\(what) is a scope or a list of scopes", "write it as in `[orders:read]`")
             return nil
@@ -275,7 +287,7 @@ extension ModelReader {
             }
             seen[index] = member
         }
-        return isGood ? seen.keys.sorted() : nil
+        return isGood ? shared(seen.keys.sorted()) : nil
     }
 
     private func readRequiredScope(_ node: Int, _ requirer: Requirer) -> UInt16? {

@@ -13,29 +13,37 @@ struct SyntaxTree {
         case refused
     }
 
-    struct Node {
+    private struct Node {
         var line: UInt32
         var column: UInt32
-        /// The scalar's text within `text`.
+        /// Where the scalar's text begins, within the source or within `text`, and how long it is.
         var start: UInt32
         var count: UInt32
-        /// The first node after this one and all that it holds.
-        var end: UInt32
-        var kind: Kind
+        /// `end << 4 | isInSource << 3 | kind`; the end is the first node after this one and all that it holds.
+        var shape: UInt32
     }
 
-    /// A million routes in block style with every key have 20 million nodes; each costs 24 bytes.
+    /// A million routes in block style with every key have 20 million nodes; each costs 20 bytes.
     static let nodesMax = 32 * 1024 * 1024
     /// The language itself needs 8; more is somebody's mistake or an attack.
     static let depthMax = 32
 
-    private(set) var nodes: [Node] = []
-    private(set) var text: [UInt8] = []
+    private let source: [UInt8]
+    private var nodes: [Node] = []
+    /// What scalars mean whose text does not stand in the source letter by letter: escapes, several lines.
+    private var text: [UInt8] = []
 
-    func kind(_ node: Int) -> Kind { nodes[node].kind }
+    init(source: [UInt8]) {
+        self.source = source
+    }
+
+    var count: Int { nodes.count }
+
+    func kind(_ node: Int) -> Kind { Kind(rawValue: UInt8(nodes[node].shape & 7)) ?? .refused }
 
     func isScalar(_ node: Int) -> Bool {
-        nodes[node].kind == .plain || nodes[node].kind == .quoted
+        let kind = kind(node)
+        return kind == .plain || kind == .quoted
     }
 
     func position(_ node: Int) -> SourcePosition {
@@ -45,20 +53,21 @@ struct SyntaxTree {
     /// The text of a scalar; empty for anything else.
     func bytes(_ node: Int) -> ArraySlice<UInt8> {
         let start = Int(nodes[node].start)
-        return text[start..<start + Int(nodes[node].count)]
+        let end = start + Int(nodes[node].count)
+        return nodes[node].shape & SyntaxTree.inSource != 0 ? source[start..<end] : text[start..<end]
     }
 
     func string(_ node: Int) -> String { String(decoding: bytes(node), as: UTF8.self) }
 
     /// The node after `node` and all that it holds: its next sibling, if it has one.
-    func after(_ node: Int) -> Int { Int(nodes[node].end) }
+    func after(_ node: Int) -> Int { Int(nodes[node].shape >> 4) }
 
     /// Nothing was written where a value could stand, as in `key:`.
-    func isAbsent(_ node: Int) -> Bool { nodes[node].kind == .plain && nodes[node].count == 0 }
+    func isAbsent(_ node: Int) -> Bool { kind(node) == .plain && nodes[node].count == 0 }
 
     /// The members of a sequence; empty for anything else.
     func members(_ node: Int) -> [Int] {
-        guard nodes[node].kind == .sequence else { return [] }
+        guard kind(node) == .sequence else { return [] }
         var result: [Int] = []
         var member = node + 1
         while member < after(node) {
@@ -68,25 +77,67 @@ struct SyntaxTree {
         return result
     }
 
+    /// How many members a sequence has.
+    func memberCount(_ node: Int) -> Int {
+        var count = 0
+        var member = node + 1
+        while member < after(node) {
+            count += 1
+            member = after(member)
+        }
+        return count
+    }
+
     // MARK: Building
 
+    private static let inSource: UInt32 = 8
+    private static let firstNodes = 4_096
+
+    /// Makes room before the array is full, for as many nodes as the rest of the source will have if it is like what
+    /// was read: doubling would copy the array, and hold it twice, when it is largest.
+    /// - Parameter progress: how much of the source has been read, characters.
+    mutating func reserve(progress: Int) {
+        guard nodes.count == nodes.capacity else { return }
+        guard nodes.count >= SyntaxTree.firstNodes else { return nodes.reserveCapacity(SyntaxTree.firstNodes) }
+        // Below 2^25 nodes and 2^29 characters.
+        let expected = nodes.count * source.count / max(progress, 1)
+        let wanted = max(expected + expected / 8, nodes.count + nodes.count / 2)
+        // Two characters are the least that a node is written with, in the long run.
+        nodes.reserveCapacity(min(wanted, SyntaxTree.nodesMax, nodes.count + source.count / 2 + 1))
+    }
+
+    @discardableResult
     mutating func append(_ kind: Kind, at position: SourcePosition) -> Int {
         nodes.append(
             Node(
-                line: UInt32(clamping: position.line), column: UInt32(clamping: position.column),
-                start: UInt32(clamping: text.count), count: 0, end: UInt32(clamping: nodes.count + 1),
-                kind: kind))
+                line: UInt32(clamping: position.line), column: UInt32(clamping: position.column), start: 0, count: 0,
+                shape: UInt32(nodes.count + 1) << 4 | UInt32(kind.rawValue)))
         return nodes.count - 1
     }
 
-    mutating func append(_ kind: Kind, at position: SourcePosition, text bytes: Span<UInt8>) {
+    /// Appends a scalar.
+    /// - Parameter offset: where its text may stand in the source; it is looked whether it does.
+    mutating func append(_ kind: Kind, at position: SourcePosition, text bytes: Span<UInt8>, offset: Int) {
         let node = append(kind, at: position)
-        for index in bytes.indices { text.append(bytes[index]) }
         nodes[node].count = UInt32(clamping: bytes.count)
+        if stands(bytes, at: offset) {
+            nodes[node].start = UInt32(clamping: offset)
+            nodes[node].shape |= SyntaxTree.inSource
+        } else {
+            nodes[node].start = UInt32(clamping: text.count)
+            for index in bytes.indices { text.append(bytes[index]) }
+        }
+    }
+
+    private func stands(_ bytes: Span<UInt8>, at offset: Int) -> Bool {
+        guard offset >= 0, source.count - offset >= bytes.count else { return false }
+        let source = source.span.extracting(offset..<offset + bytes.count)
+        for index in bytes.indices where source[index] != bytes[index] { return false }
+        return true
     }
 
     /// Everything appended since belongs to `node`.
     mutating func close(_ node: Int) {
-        nodes[node].end = UInt32(clamping: nodes.count)
+        nodes[node].shape = UInt32(nodes.count) << 4 | nodes[node].shape & 15
     }
 }

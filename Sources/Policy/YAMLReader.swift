@@ -7,9 +7,10 @@ internal import CYaml
 /// routes take a second instead of ten. libyaml comes with Yams (module CYaml) and is imported here only.
 struct YAMLReader {
     private let sink: DiagnosticSink
-    private var tree = SyntaxTree()
+    private var tree: SyntaxTree
     /// Collections that are open, outermost first.
     private var open: [Int] = []
+    private var place: CharacterPlace
 
     private enum Step {
         case goOn
@@ -17,20 +18,22 @@ struct YAMLReader {
         case failed
     }
 
-    init(sink: DiagnosticSink) {
+    init(_ source: [UInt8], sink: DiagnosticSink) {
         self.sink = sink
+        tree = SyntaxTree(source: source)
+        place = CharacterPlace(source: source)
     }
 
     /// - Returns: the tree, its root at 0, or nil when the source is empty or no YAML, which is reported.
     ///   What the language refuses in good YAML (anchors, aliases, tags) is reported and leaves `refused`
     ///   nodes.
-    consuming func read(_ source: [UInt8], lines: LineIndex) -> SyntaxTree? {
+    consuming func read(lines: LineIndex) -> SyntaxTree? {
         // SAFETY: the parser reads the buffer only within the closure and is deleted before it returns.
-        let isComplete = unsafe source.withUnsafeBufferPointer { buffer in
+        let isComplete = unsafe lines.source.withUnsafeBufferPointer { buffer in
             unsafe drive(buffer, lines: lines)
         }
         guard isComplete else { return nil }
-        if tree.nodes.isEmpty || (tree.nodes.count == 1 && tree.isAbsent(0)) {
+        if tree.count == 0 || (tree.count == 1 && tree.isAbsent(0)) {
             sink.error(
                 .emptySource, at: SourcePosition(line: 1, column: 1), "the policy is empty",
                 mend: "start it with `scopecheck: 1`")
@@ -65,8 +68,9 @@ struct YAMLReader {
     }
 
     private mutating func take(_ event: yaml_event_t) -> Step {
-        let position = unsafe place(event.start_mark)
-        guard tree.nodes.count < SyntaxTree.nodesMax else {
+        let position = unsafe sourcePosition(event.start_mark)
+        unsafe tree.reserve(progress: Int(clamping: event.start_mark.index))
+        guard tree.count < SyntaxTree.nodesMax else {
             sink.error(
                 .tooManyNodes, at: position,
                 "the policy has more than \(SyntaxTree.nodesMax) values",
@@ -76,7 +80,7 @@ struct YAMLReader {
         switch unsafe event.type {
         case YAML_STREAM_END_EVENT: return .finished
         case YAML_DOCUMENT_START_EVENT:
-            guard tree.nodes.isEmpty else {
+            guard tree.count == 0 else {
                 sink.error(
                     .severalDocuments, at: position, "a second YAML document starts here",
                     mend: "keep one policy in one file and remove the `---`")
@@ -88,7 +92,7 @@ struct YAMLReader {
             sink.error(
                 .alias, at: position, "the alias \(quoted("*" + name)) is refused",
                 mend: "write the value out, or quote it if `*` is part of it")
-            _ = tree.append(.refused, at: position)
+            tree.append(.refused, at: position)
         case YAML_SEQUENCE_START_EVENT:
             unsafe checkProperties(
                 event.data.sequence_start.anchor, event.data.sequence_start.tag, position)
@@ -118,7 +122,7 @@ struct YAMLReader {
         let scalar = unsafe event.data.scalar
         unsafe checkProperties(scalar.anchor, scalar.tag, position)
         guard let start = unsafe scalar.value else {
-            tree.append(.plain, at: position, text: Span())
+            tree.append(.plain, at: position)
             return
         }
         let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
@@ -129,10 +133,11 @@ struct YAMLReader {
                 .controlCharacter, at: position,
                 "the text holds the control character \(codePointName(UInt32(control)))",
                 mend: "remove the escape")
-            _ = tree.append(.refused, at: position)
+            tree.append(.refused, at: position)
             return
         }
-        tree.append(isPlain ? .plain : .quoted, at: position, text: bytes)
+        let offset = unsafe place.offset(ofCharacter: Int(clamping: event.start_mark.index))
+        tree.append(isPlain ? .plain : .quoted, at: position, text: bytes, offset: isPlain ? offset : offset + 1)
     }
 
     /// Escapes can bring in what the source itself may not hold.
@@ -174,15 +179,15 @@ struct YAMLReader {
         let problem = unsafe text(parser.problem)
         let context = unsafe text(parser.context)
         // A reader error has an offset and no mark; the source check has found such bytes before.
-        let position = unsafe place(parser.problem_mark)
-        let contextPosition = unsafe parser.context == nil ? nil : place(parser.context_mark)
+        let position = unsafe sourcePosition(parser.problem_mark)
+        let contextPosition = unsafe parser.context == nil ? nil : sourcePosition(parser.context_mark)
         SyntaxFailure(
             problem: problem, context: context, position: position, contextPosition: contextPosition
         )
         .report(to: sink, lines: lines)
     }
 
-    private func place(_ mark: yaml_mark_t) -> SourcePosition {
+    private func sourcePosition(_ mark: yaml_mark_t) -> SourcePosition {
         SourcePosition(line: Int(clamping: mark.line) + 1, column: Int(clamping: mark.column) + 1)
     }
 
@@ -196,5 +201,34 @@ struct YAMLReader {
         guard let pointer = unsafe pointer else { return "" }
         // SAFETY: libyaml's messages are string literals.
         return unsafe String(cString: pointer)
+    }
+}
+
+/// Where the characters that libyaml counts stand in the bytes of the source. Asked in ascending order.
+private struct CharacterPlace {
+    let source: [UInt8]
+    /// So many bytes at the front, nearly always all, are one character each.
+    private let plainCount: Int
+    private var character: Int
+    private var byte: Int
+
+    init(source: [UInt8]) {
+        self.source = source
+        plainCount = source.firstIndex { $0 >= 0x80 } ?? source.count
+        character = plainCount
+        byte = plainCount
+    }
+
+    /// The first byte of a character, from 0; the end of the source for one beyond it.
+    mutating func offset(ofCharacter wanted: Int) -> Int {
+        if wanted <= plainCount { return wanted }
+        let source = source
+        let bytes = source.span
+        while character < wanted, byte < bytes.count {
+            byte += 1
+            while byte < bytes.count, bytes[byte] & 0xC0 == 0x80 { byte += 1 }
+            character += 1
+        }
+        return byte
     }
 }

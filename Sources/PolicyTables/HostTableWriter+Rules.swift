@@ -4,7 +4,11 @@ extension HostTableWriter {
     /// Writes the entries of the routes that end at one path, by method. The rules come first; a route that
     /// is in several tries has one rule.
     mutating func writeTerminal(_ ending: ArraySlice<Int>) throws(PolicyTableError) -> UInt32 {
-        let order = ending.count == 1 ? Array(ending) : byMethod(ending)
+        if ending.count == 1, let only = ending.first {
+            try writeRule(only)
+            return writeEntries([(methodKey(only), keys.items[only].rule, 1)])
+        }
+        let order = byMethod(ending)
         for item in order { try writeRule(item) }
         var entries: [(key: UInt64, rule: UInt32, count: UInt32)] = []
         var next = 0
@@ -20,24 +24,33 @@ extension HostTableWriter {
                 rule = UInt32(clamping: output.count)
                 for item in group { output.append(littleEndian32: keys.items[item].rule) }
             }
-            let key = methodKey(Array(method(order[start]).utf8).span)
-            entries.append((key, rule, UInt32(group.count)))
+            entries.append((methodKey(order[start]), rule, UInt32(group.count)))
         }
-        let offset = UInt32(clamping: output.count)
-        output.append(littleEndian32: UInt32(entries.count))
-        for entry in entries {
-            output.append(littleEndian64: entry.key)
-            output.append(littleEndian32: entry.rule)
-            output.append(littleEndian32: entry.count)
+        return writeEntries(entries)
+    }
+
+    private mutating func writeEntries(_ entries: [(key: UInt64, rule: UInt32, count: UInt32)]) -> UInt32 {
+        let offset = output.appendRecord(HostLayout.terminalBytes + entries.count * HostLayout.entryBytes)
+        output.store(UInt32(entries.count), at: offset)
+        for (index, entry) in entries.enumerated() {
+            let record = offset + HostLayout.terminalBytes + index * HostLayout.entryBytes
+            output.store(entry.key, at: record)
+            output.store(entry.rule, at: record + HostLayout.entryRule)
+            output.store(entry.count, at: record + HostLayout.entryRuleCount)
         }
-        return offset
+        return UInt32(clamping: offset)
     }
 
     private func route(_ item: Int) -> RouteModel {
         model.services[Int(keys.items[item].service)].routes[Int(keys.items[item].route)]
     }
 
-    private func method(_ item: Int) -> String { route(item).method }
+    /// Spares a copy of the whole route.
+    private func method(_ item: Int) -> String {
+        model.services[Int(keys.items[item].service)].routes[Int(keys.items[item].route)].method
+    }
+
+    private func methodKey(_ item: Int) -> UInt64 { PolicyTables.methodKey(method(item).utf8.span) }
 
     private func byMethod(_ ending: ArraySlice<Int>) -> [Int] {
         ending.sorted { one, other in
@@ -89,8 +102,10 @@ extension HostTableWriter {
         guard ground != .scopes || all.count + any.count > 0 else {
             throw PolicyTableError.invalidModel("`\(route.label)` requires no scope and is not public")
         }
-        for scope in all + any where Int(scope) >= model.scopes.count {
-            throw PolicyTableError.invalidModel("`\(route.label)` requires the scope number \(scope)")
+        for scopes in [all, any] {
+            for scope in scopes where Int(scope) >= model.scopes.count {
+                throw PolicyTableError.invalidModel("`\(route.label)` requires the scope number \(scope)")
+            }
         }
         try checkCounts(route, all, any)
         try checkProof(route, ground)
@@ -99,20 +114,24 @@ extension HostTableWriter {
         }
         keys.setRule(UInt32(clamping: output.count), of: item)
         noteRule()
-        output.append(littleEndian32: keys.items[item].service)
-        output.append(littleEndian32: keys.items[item].route)
-        output.append(littleEndian64: UInt64(bitPattern: route.observeUntil ?? Int64.min))
-        output.append(ground.rawValue)
-        output.append(UInt8(route.method.utf8.count))
-        for count in [
-            route.label.utf8.count, all.count, any.count, route.bindings.count, route.ports.count,
-        ] { output.append(littleEndian16: UInt16(count)) }
-        output.append(route.proof.rawValue)
-        output.append(route.demandsNonce ? 1 : 0)
-        output.append(littleEndian16: UInt16(route.authenticationContexts.count))
-        output.append(littleEndian32: route.authenticationAgeSecondsMax)
-        output.append(littleEndian16: UInt16(route.details.count))
-        for scope in all + any { output.append(littleEndian16: scope) }
+        let record = output.appendRecord(HostLayout.ruleBytes)
+        output.store(keys.items[item].service, at: record)
+        output.store(keys.items[item].route, at: record + HostLayout.ruleRoute)
+        output.store(route.observeUntil ?? Int64.min, at: record + HostLayout.ruleObserveUntil)
+        output.store(ground.rawValue, at: record + HostLayout.ruleGround)
+        output.store(UInt8(route.method.utf8.count), at: record + HostLayout.ruleMethodBytes)
+        output.store(UInt16(route.label.utf8.count), at: record + HostLayout.ruleLabelBytes)
+        output.store(UInt16(all.count), at: record + HostLayout.ruleAll)
+        output.store(UInt16(any.count), at: record + HostLayout.ruleAny)
+        output.store(UInt16(route.bindings.count), at: record + HostLayout.ruleBindings)
+        output.store(UInt16(route.ports.count), at: record + HostLayout.rulePorts)
+        output.store(route.proof.rawValue, at: record + HostLayout.ruleProof)
+        output.store(UInt8(route.demandsNonce ? 1 : 0), at: record + HostLayout.ruleNonce)
+        output.store(UInt16(route.authenticationContexts.count), at: record + HostLayout.ruleAcr)
+        output.store(route.authenticationAgeSecondsMax, at: record + HostLayout.ruleAuthenticationAge)
+        output.store(UInt16(route.details.count), at: record + HostLayout.ruleDetails)
+        for scope in all { output.append(littleEndian16: scope) }
+        for scope in any { output.append(littleEndian16: scope) }
         for binding in route.bindings { try writeBinding(binding, route) }
         for port in route.ports { output.append(littleEndian16: port) }
         for detail in route.details { output.append(littleEndian16: detail) }

@@ -28,7 +28,8 @@ struct HostTableWriter {
         let ports = Set(services.flatMap { model.services[$0].ports }).sorted()
         let everywhere = services.filter { model.services[$0].ports.isEmpty }
         try checkSize(ports)
-        output = [UInt8](repeating: 0, count: HostLayout.headerBytes + ports.count * HostLayout.portBytes)
+        output.reserveCapacity(expectedBytes)
+        _ = output.appendRecord(HostLayout.headerBytes + ports.count * HostLayout.portBytes)
         var root = Trie(root: 0, bound: 0)
         if !everywhere.isEmpty { root = try writeTrie(Set(everywhere)) }
         var tries: [[Int]: Trie] = [:]
@@ -69,6 +70,13 @@ struct HostTableWriter {
             throw PolicyTableError.tooLarge(
                 what: "the routes of `\(host)` over all ports", limit: TableLayout.placedRoutesMax)
         }
+    }
+
+    /// Enough for nearly every table: labels are about as long as keys, and what repeats is not written twice.
+    private var expectedBytes: Int {
+        HostLayout.headerBytes + 2 * keys.bytes.count + keys.items.count
+            * (HostLayout.ruleBytes + HostLayout.terminalBytes + HostLayout.entryBytes + HostLayout.nodeBytes
+                + 2 * HostLayout.literalBytes)
     }
 
     struct Trie {
@@ -119,7 +127,7 @@ struct HostTableWriter {
             while next < order.endIndex, hasSegment(order[next], segment, after: prefix) { next += 1 }
             let below = order[start..<next]
             let prefixBelow = prefix + 1 + segment.count
-            switch keys.bytes[segment].first {
+            switch segment.isEmpty ? nil : keys.bytes[segment.lowerBound] {
             case RouteKeys.parameter:
                 let node = try writeNode(below, prefix: prefixBelow)
                 parameter = node.offset
@@ -138,11 +146,13 @@ struct HostTableWriter {
         // A policy that is far beyond the limit must not overflow the sum.
         result.bound = min(result.bound + literalBound, Int(Int32.max))
         let texts = writeTexts(literals)
-        result.offset = UInt32(clamping: output.count)
-        for value in [UInt32(literals.count), parameter, rest, terminal] {
-            output.append(littleEndian32: value)
-        }
-        try writeLiterals(&literals, texts: texts)
+        let record = output.appendRecord(HostLayout.nodeBytes)
+        result.offset = UInt32(clamping: record)
+        output.store(UInt32(literals.count), at: record)
+        output.store(parameter, at: record + HostLayout.nodeParameter)
+        output.store(rest, at: record + HostLayout.nodeRest)
+        output.store(terminal, at: record + HostLayout.nodeTerminal)
+        if !literals.isEmpty { try writeLiterals(literals, texts: texts, node: record) }
         try checkOutput()
         return result
     }
@@ -175,19 +185,22 @@ struct HostTableWriter {
         return result
     }
 
+    /// - Parameter node: where the node's record stands, which has just been written.
     private mutating func writeLiterals(
-        _ literals: inout [Literal], texts: [UInt32]
+        _ literals: [Literal], texts: [UInt32], node: Int
     ) throws(PolicyTableError) {
         var bits = 0
         if literals.count > TableLayout.plainLiteralsMax {
             while 1 << bits < literals.count, bits < TableLayout.bucketBitsMax { bits += 1 }
         }
-        output.append(littleEndian32: UInt32(bits))
+        output.store(UInt32(bits), at: node + HostLayout.nodeBucketBits)
         let order = literals.indices.sorted { literals[$0].hash < literals[$1].hash }
         if bits > 0 {
+            var record = output.appendRecord(((1 << bits) + 1) * 4)
             var next = 0
             for bucket in 0..<UInt32(1 << bits) {
-                output.append(littleEndian32: UInt32(next))
+                output.store(UInt32(next), at: record)
+                record += 4
                 let start = next
                 while next < order.count, literals[order[next]].hash >> UInt32(32 - bits) == bucket {
                     next += 1
@@ -196,12 +209,14 @@ struct HostTableWriter {
                     throw PolicyTableError.unevenHash(host: host)
                 }
             }
-            output.append(littleEndian32: UInt32(next))
+            output.store(UInt32(next), at: record)
         }
+        var record = output.appendRecord(order.count * HostLayout.literalBytes)
         for index in order {
-            output.append(littleEndian32: literals[index].hash)
-            output.append(littleEndian32: literals[index].node)
-            output.append(littleEndian32: texts[index])
+            output.store(literals[index].hash, at: record)
+            output.store(literals[index].node, at: record + HostLayout.literalNode)
+            output.store(texts[index], at: record + HostLayout.literalText)
+            record += HostLayout.literalBytes
         }
     }
 
@@ -212,16 +227,4 @@ struct HostTableWriter {
     }
 
     mutating func noteRule() { ruleCount += 1 }
-}
-
-extension [UInt8] {
-    mutating func store(_ value: UInt16, at offset: Int) {
-        self[offset] = UInt8(truncatingIfNeeded: value)
-        self[offset + 1] = UInt8(truncatingIfNeeded: value >> 8)
-    }
-
-    mutating func store(_ value: UInt32, at offset: Int) {
-        store(UInt16(truncatingIfNeeded: value), at: offset)
-        store(UInt16(truncatingIfNeeded: value >> 16), at: offset + 2)
-    }
 }

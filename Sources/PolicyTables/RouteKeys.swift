@@ -14,6 +14,9 @@ struct RouteKeys {
         var rule: UInt32 = 0
     }
 
+    /// A path of usual length; more only costs a copy.
+    private static let expectedBytes = 24
+
     static let separator: UInt8 = 0x00
     // Below everything that an encoded literal consists of.
     static let parameter: UInt8 = 0x01
@@ -24,7 +27,9 @@ struct RouteKeys {
 
     /// - Parameter services: indices into the model's services.
     init(_ model: PolicyModel, services: [Int]) throws(PolicyTableError) {
-        items.reserveCapacity(services.reduce(0) { $0 + model.services[$1].routes.count })
+        let count = services.reduce(0) { $0 + model.services[$1].routes.count }
+        items.reserveCapacity(count)
+        bytes.reserveCapacity(count * RouteKeys.expectedBytes)
         for service in services {
             for index in model.services[service].routes.indices {
                 let start = bytes.count

@@ -20,6 +20,24 @@ func tableNumber(_ value: Int, _ what: String) throws(PolicyTableError) -> UInt1
 }
 
 extension Array where Element == UInt8 {
+    /// Appends a record of zeros, to be filled in with `store`.
+    /// - Returns: where it begins.
+    mutating func appendRecord(_ bytesCount: Int) -> Int {
+        let start = count
+        append(contentsOf: repeatElement(0, count: bytesCount))
+        return start
+    }
+
+    /// Writes a number over bytes that are there, little-endian.
+    mutating func store<Number: FixedWidthInteger>(_ value: Number, at offset: Int) {
+        let size = Number.bitWidth / 8
+        precondition(offset >= 0 && offset <= count - size)
+        // SAFETY: the bytes from `offset` on lie within the array.
+        unsafe withUnsafeMutableBytes { bytes in
+            unsafe bytes.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Number.self)
+        }
+    }
+
     /// Appends the offsets of records, and writes their number and place into the header.
     mutating func appendDirectory(
         _ places: [UInt32], count: Int, at directory: Int, in what: String

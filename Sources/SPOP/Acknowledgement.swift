@@ -15,28 +15,34 @@ extension SPOPConnection {
         streamID: UInt64, frameID: UInt64, _ answer: borrowing Answer, into output: inout ByteWriter
     ) {
         let status: UInt16 = answer.reason.isInvalidRequest ? 400 : answer.status
+        let mark = output.count
+        var isPrintable = true
         let isWritten = output.appendFrame(
-            FrameType.ack, streamID: streamID, frameID: frameID, bytesMax: isPrintable(answer) ? frameBytesMax : 0
+            FrameType.ack, streamID: streamID, frameID: frameID, bytesMax: frameBytesMax
         ) { output in
-            output.appendUnset("allow")
-            output.appendSet("status")
-            output.append(unsigned: UInt32(status))
+            output.append(unsetAllowSetStatus)
+            output.append(varint: UInt64(status))
             // By number: `allCases` would allocate.
             var number: UInt8 = 0
             while let field = AnswerField(rawValue: number) {
-                output.appendSet(field.variableName)
-                output.append(string: answer.value(of: field))
+                let value = answer.value(of: field)
+                output.append(field.settingHead)
+                output.append(varint: UInt64(value.count))
+                output.append(value)
+                isPrintable = isPrintable && value.isPrintable
                 number += 1
             }
             guard answer.isAllow, status == 200 else { return }
-            output.appendSet("allow")
-            output.append(typedBool: true)
+            output.append(setAllow)
         }
-        guard !isWritten else { return }
+        if isWritten {
+            guard !isPrintable else { return }
+            output.rewind(to: mark)
+        }
         // DENY: what cannot be said whole.
         let auditID = answer.value(of: .auditID)
         guard
-            auditID.count > auditIDBytesMax || !isPrintable(auditID)
+            auditID.count > auditIDBytesMax || !auditID.isPrintable
                 || !appendUnavailable(streamID, frameID, auditID: auditID, &output)
         else { return }
         appendUnavailable(streamID, frameID, auditID: auditID.extracting(0..<0), &output)
@@ -50,17 +56,18 @@ extension SPOPConnection {
         _ streamID: UInt64, _ frameID: UInt64, auditID: Span<UInt8>, _ output: inout ByteWriter
     ) -> Bool {
         output.appendFrame(FrameType.ack, streamID: streamID, frameID: frameID, bytesMax: frameBytesMax) { output in
-            output.appendUnset("allow")
-            output.appendSet("status")
-            output.append(unsigned: 503)
+            output.append(unsetAllowSetStatus)
+            output.append(varint: 503)
             var number: UInt8 = 0
             while let field = AnswerField(rawValue: number) {
-                output.appendSet(field.variableName)
+                output.append(field.settingHead)
                 switch field {
-                case .decision: output.append(string: "deny")
-                case .reason: output.append(string: Reason.overloaded.name)
-                case .auditID: output.append(string: auditID)
-                default: output.append(string: "")
+                case .decision: output.append(counted: "deny")
+                case .reason: output.append(counted: Reason.overloaded.name)
+                case .auditID:
+                    output.append(varint: UInt64(auditID.count))
+                    output.append(auditID)
+                default: output.append(counted: "")
                 }
                 number += 1
             }
@@ -88,42 +95,34 @@ extension SPOPConnection {
             output.append(typedBool: true)
         }
     }
-
-    private func isPrintable(_ answer: borrowing Answer) -> Bool {
-        var number: UInt8 = 0
-        while let field = AnswerField(rawValue: number) {
-            guard isPrintable(answer.value(of: field)) else { return false }
-            number += 1
-        }
-        return true
-    }
-
-    private func isPrintable(_ value: Span<UInt8>) -> Bool {
-        for index in value.indices where value[index] &- 0x20 > 0x5E { return false }
-        return true
-    }
 }
 
 /// A longer one is none of ours.
 private let auditIDBytesMax = 40
 
+// The parts of an ACK that are always the same, each in one piece: action, number of arguments, scope 2, the name with
+// its length, the type of the value (8 a string, 3 an unsigned number of 32 bits), and 0x11 for true.
+
+private let unsetAllowSetStatus: StaticString = "\u{2}\u{2}\u{2}\u{5}allow\u{1}\u{3}\u{2}\u{6}status\u{3}"
+private let setAllow: StaticString = "\u{1}\u{3}\u{2}\u{5}allow\u{11}"
+
 extension AnswerField {
-    /// The variable's name, to which HAProxy's `option var-prefix` is put in front.
-    var variableName: StaticString {
+    /// All of a set-var before the value's length. HAProxy puts `option var-prefix` in front of the name.
+    fileprivate var settingHead: StaticString {
         switch self {
-        case .decision: "decision"
-        case .reason: "reason"
-        case .route: "route"
-        case .policy: "policy"
-        case .auditID: "audit_id"
-        case .subject: "subject"
-        case .client: "client"
-        case .issuer: "issuer"
-        case .granted: "granted"
-        case .challenge: "challenge"
-        case .proofNonce: "dpop_nonce"
-        case .transactionToken: "txn_token"
-        case .forwardToken: "forward_token"
+        case .decision: "\u{1}\u{3}\u{2}\u{8}decision\u{8}"
+        case .reason: "\u{1}\u{3}\u{2}\u{6}reason\u{8}"
+        case .route: "\u{1}\u{3}\u{2}\u{5}route\u{8}"
+        case .policy: "\u{1}\u{3}\u{2}\u{6}policy\u{8}"
+        case .auditID: "\u{1}\u{3}\u{2}\u{8}audit_id\u{8}"
+        case .subject: "\u{1}\u{3}\u{2}\u{7}subject\u{8}"
+        case .client: "\u{1}\u{3}\u{2}\u{6}client\u{8}"
+        case .issuer: "\u{1}\u{3}\u{2}\u{6}issuer\u{8}"
+        case .granted: "\u{1}\u{3}\u{2}\u{7}granted\u{8}"
+        case .challenge: "\u{1}\u{3}\u{2}\u{9}challenge\u{8}"
+        case .proofNonce: "\u{1}\u{3}\u{2}\u{A}dpop_nonce\u{8}"
+        case .transactionToken: "\u{1}\u{3}\u{2}\u{9}txn_token\u{8}"
+        case .forwardToken: "\u{1}\u{3}\u{2}\u{D}forward_token\u{8}"
         }
     }
 }

@@ -28,6 +28,8 @@ struct RequestReading {
             guard let name = bytes.countedRange(at: &position, end: bytes.count),
                 let value = TypedData(bytes, at: &position, end: bytes.count)
             else { return false }
+            // Nearly half of the arguments are headers that the client did not send.
+            if case .null = value { continue }
             take(bytes.bytes(at: name), value)
         }
         return true
@@ -55,59 +57,59 @@ struct RequestReading {
         // By length first: most names differ in it.
         switch name.count {
         case 4:
-            if equal(name, "host") {
+            if name.spells("host") {
                 facts.host = text(value, after: facts.host, &conflict)
-            } else if equal(name, "port") {
+            } else if name.spells("port") {
                 setPort(value)
-            } else if equal(name, "path") {
+            } else if name.spells("path") {
                 facts.rawPath = text(value, after: facts.rawPath, &conflict)
-            } else if equal(name, "dpop") {
+            } else if name.spells("dpop") {
                 dpop.take(value: value, &conflict)
             }
         case 6:
-            if equal(name, "method") {
+            if name.spells("method") {
                 facts.method = text(value, after: facts.method, &conflict)
-            } else if equal(name, "target") {
+            } else if name.spells("target") {
                 facts.target = text(value, after: facts.target, &conflict)
-            } else if equal(name, "scheme") {
+            } else if name.spells("scheme") {
                 facts.scheme = text(value, after: facts.scheme, &conflict)
-            } else if equal(name, "origin") {
+            } else if name.spells("origin") {
                 origin.take(value: value, &conflict)
-            } else if equal(name, "cookie") {
+            } else if name.spells("cookie") {
                 cookie.take(value: value, &conflict)
             }
         case 10:
-            if equal(name, "request_id") {
+            if name.spells("request_id") {
                 facts.requestID = text(value, after: facts.requestID, &conflict)
-            } else if equal(name, "host_count") {
+            } else if name.spells("host_count") {
                 hostCount = number(value, after: hostCount, &conflict)
-            } else if equal(name, "dpop_count") {
+            } else if name.spells("dpop_count") {
                 dpop.take(count: value, &conflict)
             }
         case 12:
-            if equal(name, "origin_count") {
+            if name.spells("origin_count") {
                 origin.take(count: value, &conflict)
-            } else if equal(name, "cookie_count") {
+            } else if name.spells("cookie_count") {
                 cookie.take(count: value, &conflict)
             }
         case 13:
-            if equal(name, "authorization") { authorization.take(value: value, &conflict) }
+            if name.spells("authorization") { authorization.take(value: value, &conflict) }
         case 14:
-            if equal(name, "client_address") { address.take(value, &conflict) }
+            if name.spells("client_address") { address.take(value, &conflict) }
         case 18:
-            if equal(name, "websocket_protocol") {
+            if name.spells("websocket_protocol") {
                 webSocketProtocol.take(value: value, &conflict)
             } else {
                 certificate.take(name, value, &conflict)
             }
         case 19:
-            if equal(name, "authorization_count") { authorization.take(count: value, &conflict) }
+            if name.spells("authorization_count") { authorization.take(count: value, &conflict) }
         case 24:
-            if equal(name, "websocket_protocol_count") { webSocketProtocol.take(count: value, &conflict) }
+            if name.spells("websocket_protocol_count") { webSocketProtocol.take(count: value, &conflict) }
         case 29:
-            if equal(name, "access_control_request_method") { requestedMethod.take(value: value, &conflict) }
+            if name.spells("access_control_request_method") { requestedMethod.take(value: value, &conflict) }
         case 35:
-            if equal(name, "access_control_request_method_count") {
+            if name.spells("access_control_request_method_count") {
                 requestedMethod.take(count: value, &conflict)
             }
         default: certificate.take(name, value, &conflict)
@@ -142,11 +144,11 @@ struct ConnectionReading {
     }
 
     private mutating func take(_ name: Span<UInt8>, _ value: TypedData) {
-        if equal(name, "port") {
+        if name.spells("port") {
             facts.port = number(value, after: facts.port, &conflict)
-        } else if equal(name, "client_address") {
+        } else if name.spells("client_address") {
             address.take(value, &conflict)
-        } else if equal(name, "request_id") {
+        } else if name.spells("request_id") {
             facts.requestID = text(value, after: facts.requestID, &conflict)
         } else {
             certificate.take(name, value, &conflict)
@@ -192,16 +194,16 @@ struct CertificateReading {
     var isStated: Bool { used >= 0 && verifyResult >= 0 }
 
     mutating func take(_ name: Span<UInt8>, _ value: TypedData, _ conflict: inout Bool) {
-        if equal(name, "certificate") {
+        if name.spells("certificate") {
             der = text(value, after: der, &conflict)
-        } else if equal(name, "certificate_used") {
+        } else if name.spells("certificate_used") {
             // `ssl_c_used` is a truth value to HAProxy, a number to whoever counts.
             if case .bool(let isTrue) = value {
                 used = number(.integer(isTrue ? 1 : 0), after: used, &conflict)
             } else {
                 used = number(value, after: used, &conflict)
             }
-        } else if equal(name, "certificate_verify") {
+        } else if name.spells("certificate_verify") {
             verifyResult = number(value, after: verifyResult, &conflict)
         }
     }

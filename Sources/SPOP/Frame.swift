@@ -92,6 +92,7 @@ extension ByteWriter {
     /// Writes a frame whose payload `body` appends; nothing at all when it does not fit.
     /// - Returns: whether it is written.
     @discardableResult
+    @inline(__always)
     mutating func appendFrame(
         _ type: UInt8, streamID: UInt64 = 0, frameID: UInt64 = 0, bytesMax: Int, _ body: (inout ByteWriter) -> Void
     ) -> Bool {

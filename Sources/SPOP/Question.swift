@@ -48,17 +48,17 @@ extension SPOPQuestion {
             let arguments = Int(bytes[position])
             position += 1
             let message = bytes.bytes(at: name)
-            if equal(message, "scopecheck-http") {
+            if message.spells("scopecheck-http") {
                 var reading = RequestReading()
                 guard reading.read(bytes, at: &position, count: arguments) else { return nil }
                 self = reading.question
-            } else if equal(message, "scopecheck-tcp") {
+            } else if message.spells("scopecheck-tcp") {
                 var reading = ConnectionReading()
                 guard reading.read(bytes, at: &position, count: arguments) else { return nil }
                 self = reading.question
             } else {
                 guard bytes.skipArguments(at: &position, count: arguments) else { return nil }
-                guard equal(message, "scopecheck-health") else { continue }
+                guard message.spells("scopecheck-health") else { continue }
                 self = .health
             }
             questions += 1

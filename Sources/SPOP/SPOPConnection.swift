@@ -136,6 +136,7 @@ public struct SPOPConnection: Sendable {
         }
     }
 
+    @inline(__always)
     private mutating func notify(
         _ head: FrameHead, _ buffer: inout ReceiveBuffer, _ output: inout ByteWriter
     ) -> Step? {
@@ -187,6 +188,7 @@ public struct SPOPConnection: Sendable {
         fragmentsEnd += Int(payload.count)
     }
 
+    @inline(__always)
     private mutating func request(
         _ streamID: UInt64, _ frameID: UInt64, _ payload: ByteRange, _ buffer: borrowing ReceiveBuffer,
         _ output: inout ByteWriter

@@ -42,6 +42,16 @@ public struct Digest: Hashable, Sendable {
         return try body(inline.span)
     }
 
+    /// Writes the 32 bytes to `output`, which has room for them.
+    @unsafe
+    func write(to output: UnsafeMutablePointer<UInt8>) {
+        let room = UnsafeMutableRawPointer(output)
+        unsafe room.storeBytes(of: words.0.bigEndian, toByteOffset: 0, as: UInt64.self)
+        unsafe room.storeBytes(of: words.1.bigEndian, toByteOffset: 8, as: UInt64.self)
+        unsafe room.storeBytes(of: words.2.bigEndian, toByteOffset: 16, as: UInt64.self)
+        unsafe room.storeBytes(of: words.3.bigEndian, toByteOffset: 24, as: UInt64.self)
+    }
+
     /// A copy of the 32 bytes.
     public var bytes: [UInt8] { (0..<Digest.count).map { self[$0] } }
 
@@ -75,6 +85,8 @@ extension Digest: CustomStringConvertible {
 @safe
 public struct SHA256Hasher: ~Copyable {
     private var context: SHA256_CTX
+    /// As it was when the first part of the bytes had been added.
+    private var partContext = SHA256_CTX()
 
     public init() {
         context = SHA256_CTX()
@@ -90,6 +102,24 @@ public struct SHA256Hasher: ~Copyable {
         return finish()
     }
 
+    /// The same, keeping what `partDigest` makes the digest of the first `partCount` bytes of: of bytes that both belong
+    /// to, nothing is hashed twice.
+    /// - Parameter partCount: 0 to the number of bytes; a breach traps.
+    public mutating func digest(_ bytes: Span<UInt8>, partCount: Int) -> Digest {
+        // SAFETY: the context is self's own storage, held exclusively.
+        unsafe SHA256_Init(&context)
+        update(bytes.extracting(0..<partCount))
+        partContext = context
+        update(bytes.extracting(partCount..<bytes.count))
+        return finish()
+    }
+
+    /// The digest of the first part of what the last `digest(_:partCount:)` was of.
+    public func partDigest() -> Digest {
+        var ended = partContext
+        return SHA256Hasher.finished(&ended)
+    }
+
     public mutating func update(_ bytes: Span<UInt8>) {
         // SAFETY: the bytes are read during the call only.
         unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -99,14 +129,19 @@ public struct SHA256Hasher: ~Copyable {
 
     /// The digest of all that was added since the start or the last call; begins anew.
     public mutating func finish() -> Digest {
+        let digest = SHA256Hasher.finished(&context)
+        // SAFETY: the context is self's own storage, held exclusively.
+        unsafe SHA256_Init(&context)
+        return digest
+    }
+
+    private static func finished(_ context: inout SHA256_CTX) -> Digest {
         var output: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         // SAFETY: SHA256_Final writes 32 bytes, and four words are 32 bytes without padding.
         unsafe withUnsafeMutableBytes(of: &output) { raw in
             let start = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self)
             _ = unsafe SHA256_Final(start, &context)
         }
-        // SAFETY: the context is self's own storage, held exclusively.
-        unsafe SHA256_Init(&context)
         return Digest(
             words: (
                 UInt64(bigEndian: output.0), UInt64(bigEndian: output.1), UInt64(bigEndian: output.2),

@@ -32,11 +32,12 @@ public final class PreparedVerifier {
     /// The signature is in JWS form: as long as the modulus, r ‖ s of twice the coordinate length, or 64
     /// bytes for Ed25519; every other length is refused before anything is computed. Whatever goes wrong is
     /// false.
-    public func verify(message: Span<UInt8>, signature: Span<UInt8>) -> Bool {
+    /// - Parameter digest: SHA-256 of the message, where the caller has it; nil otherwise. Not used by other hashes.
+    public func verify(message: Span<UInt8>, signature: Span<UInt8>, digest: Digest? = nil) -> Bool {
         guard signature.count == signatureBytes else { return false }
         let verified =
             switch method {
-            case .hashed(let hashed): hashed.verify(message: message, signature: signature)
+            case .hashed(let hashed): hashed.verify(message: message, signature: signature, known: digest)
             case .whole(let whole): whole.verify(message: message, signature: signature)
             }
         // A failure leaves errors in this thread's queue, where a later call could take them for its own.
@@ -71,12 +72,16 @@ private struct HashedVerification: ~Copyable {
         isECDSA = scheme == .ecdsa
     }
 
-    func verify(message: Span<UInt8>, signature: Span<UInt8>) -> Bool {
+    func verify(message: Span<UInt8>, signature: Span<UInt8>, known: Digest?) -> Bool {
         // SAFETY: spans are lent for the calls; the digest buffer has room for the longest hash, and the
         // DER buffer for the longest signature, whose length was checked against the key.
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: MessageHash.longestBytes) { digest in
             guard let digestStart = digest.baseAddress else { return false }
-            unsafe message.withUnsafeBufferPointer { unsafe hash.digest($0, into: digestStart) }
+            if case .sha256 = hash, let known {
+                unsafe known.write(to: digestStart)
+            } else {
+                unsafe message.withUnsafeBufferPointer { unsafe hash.digest($0, into: digestStart) }
+            }
             guard isECDSA else {
                 return unsafe signature.withUnsafeBufferPointer { bytes in
                     unsafe check(bytes, digestStart)

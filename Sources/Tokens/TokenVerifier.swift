@@ -18,8 +18,8 @@ public enum TokenResult: Sendable {
 /// Not Sendable: each worker has its own. Buffers and prepared key contexts are used again, so that a token
 /// costs little more than the check of its signature and allocates only the `VerifiedToken`.
 public final class TokenVerifier {
-    private var verification = Verification()
-    private var contexts = KeyContexts()
+    /// One value, so that a token takes it exclusively once instead of each of its parts.
+    private var parts = VerifierParts()
     private let takesBoundTokens: Bool
 
     /// - Parameter takesBoundTokens: true promises that the caller looks at `VerifiedToken.confirmation` and demands
@@ -38,9 +38,34 @@ public final class TokenVerifier {
     /// - Parameters:
     ///   - token: the exact bytes; nothing is trimmed.
     ///   - digest: their SHA-256; goes into the result.
+    ///   - signed: where the caller has hashed a part of them on the way, which may be the part that is signed.
     ///   - now: Unix seconds.
     public func verify(
-        _ token: Span<UInt8>, digest: Digest, issuers: IssuerSnapshot, now: Int64
+        _ token: Span<UInt8>, digest: Digest, signed: HashedPart? = nil, issuers: IssuerSnapshot, now: Int64
+    ) -> TokenResult {
+        parts.verify(
+            token, digest: digest, signed: signed, issuers: issuers, takesBoundTokens: takesBoundTokens, now: now)
+    }
+}
+
+/// SHA-256 of the first bytes of a token.
+public struct HashedPart: Sendable {
+    let count: Int
+    let digest: Digest
+
+    public init(count: Int, digest: Digest) {
+        self.count = count
+        self.digest = digest
+    }
+}
+
+private struct VerifierParts: ~Copyable {
+    private var verification = Verification()
+    private var contexts = KeyContexts()
+
+    mutating func verify(
+        _ token: Span<UInt8>, digest: Digest, signed: HashedPart?, issuers: IssuerSnapshot, takesBoundTokens: Bool,
+        now: Int64
     ) -> TokenResult {
         do throws(TokenRefusal) {
             let found = try verification.readToken(token, issuers)
@@ -58,7 +83,7 @@ public final class TokenVerifier {
             }
             contexts.fit(issuerCount: issuers.issuers.count)
             let context = try contexts.context(found.issuerIndex, keys, keyIndex)
-            try verification.checkSignature(token, found, context)
+            try verification.checkSignature(token, found, context, signed)
             let claims = try verification.checkedClaims(
                 found, issuer, takesBoundTokens: takesBoundTokens, now)
             return .verified(

@@ -88,10 +88,13 @@ struct Verification: ~Copyable {
     }
 
     func checkSignature(
-        _ token: Span<UInt8>, _ found: Found, _ verifier: PreparedVerifier
+        _ token: Span<UInt8>, _ found: Found, _ verifier: PreparedVerifier, _ hashed: HashedPart?
     ) throws(TokenRefusal) {
         let signed = token.bytes(at: found.parts.signed)
-        guard verifier.verify(message: signed, signature: signature.bytes) else { throw .signatureInvalid }
+        let digest = hashed?.count == signed.count ? hashed?.digest : nil
+        guard verifier.verify(message: signed, signature: signature.bytes, digest: digest) else {
+            throw .signatureInvalid
+        }
     }
 
     func checkedClaims(

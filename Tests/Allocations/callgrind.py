@@ -80,10 +80,10 @@ class UnderCallgrind(OneQuestionATurn):
         send(itertools.islice(requests, WARM), expected)
         self._dump()
         if self._thread is None:
-            # The one that just worked, as it did not while the daemon started.
+            # The one that just spoke with this program; what another does at each dump may take more instructions.
             send(itertools.islice(requests, WARM), expected)
             warm = self._dump()
-            self._thread = max(warm, key=lambda thread: warm[thread]["instructions"])
+            self._thread = max(warm, key=lambda thread: warm[thread]["system_calls"])
         rounds = []
         for _ in range(ROUNDS):
             send(list(itertools.islice(requests, COUNTED)), expected)

@@ -18,7 +18,7 @@ import Testing
 
     private static func grant(_ scopes: String, _ table: [UInt8]) -> Grant? {
         guard let catalogue = Catalogue(table.span) else { return nil }
-        return GrantTable.expand(bytes(scopes).span, catalogue)
+        return GrantTable.expand(bytes(scopes).span, activation: 1, catalogue)
     }
 
     static let rows: [(String, [UInt16], String)] = [

@@ -186,7 +186,7 @@ import Tokens
         #expect(try content(first)["scope"] == "orders:read orders:admin orders:write")
         try world.answer(question, reply("orders:write"), in: records)
         // Others fill this worker's cache, so that it finds the newer reply.
-        for number in 0..<128 {
+        for number in 0..<512 {
             _ = decider.verdict(Request().bearing(try world.token(TokenPlan().with { $0.tokenID = "\(number)" })))
         }
         #expect(try content(decider.verdict(path)[.transactionToken])["scope"] == "orders:read orders:write")

@@ -111,6 +111,25 @@ import Testing
         }
     }
 
+    /// Wherever it stands in a value of whatever length.
+    @Test(arguments: [UInt8(0x00), 0x0A, 0x1F, 0x7F, 0x80, 0xA0, 0xFF])
+    func anUnprintableByteIsFoundAnywhere(byte: UInt8) {
+        for count in 1...26 {
+            for place in 0..<count {
+                for other in [UInt8(0x20), 0x7E] {
+                    var value = [UInt8](repeating: other, count: count)
+                    var answer = Answer()
+                    fill(&answer, status: 200)
+                    answer.write(.route) { $0.append(value.span) }
+                    #expect(!(answered(answer).text == ""))
+                    value[place] = byte
+                    answer.write(.route) { $0.append(value.span) }
+                    #expect(answered(answer).text == "", "\(count), \(place)")
+                }
+            }
+        }
+    }
+
     @Test func anAnswerThatDoesNotFitIsNotSent() {
         var answer = Answer()
         fill(&answer, status: 200)

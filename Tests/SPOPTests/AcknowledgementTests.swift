@@ -150,6 +150,23 @@ import Testing
         }
     }
 
+    /// Wherever it stands in a value of whatever length.
+    @Test(arguments: [UInt8(0x00), 0x0A, 0x1F, 0x7F, 0x80, 0xA0, 0xFF])
+    func whatIsNotPrintableIsFoundAnywhere(byte: UInt8) {
+        for count in 1...26 {
+            for place in 0..<count {
+                for other in [UInt8(0x20), 0x7E] {
+                    var value = [UInt8](repeating: other, count: count)
+                    value[place] = byte
+                    var answer = Answer()
+                    fill(&answer, status: 200)
+                    answer.write(.route, value.span)
+                    #expect(read(ack(answer)) == unavailable(auditID: "0123456789abcdef-1"), "\(count), \(place)")
+                }
+            }
+        }
+    }
+
     @Test func everyPrintableByteIsSent() {
         let all = (UInt8(0x20)...0x7E).map { $0 }
         var answer = Answer()

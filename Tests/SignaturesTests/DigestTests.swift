@@ -47,6 +47,24 @@ struct DigestTests {
         #expect(hasher.finish() == ofNothing)
     }
 
+    @Test("a part and the whole in one pass")
+    func parts() {
+        let message = (0..<200).map { UInt8($0) }
+        let whole = sha256(message.span)
+        var hasher = SHA256Hasher()
+        hasher.update(bytes("left over").span)
+        for cut in 0...message.count {
+            let digest = hasher.digest(message.span, partCount: cut)
+            let part = hasher.partDigest()
+            let again = hasher.partDigest()
+            let expected = sha256(Array(message[..<cut]).span)
+            #expect(digest == whole && part == expected && again == expected, "\(cut)")
+        }
+        let nothing = hasher.finish()
+        let ofNothing = sha256([UInt8]().span)
+        #expect(nothing == ofNothing)
+    }
+
     @Test("equality and hash values go by all 32 bytes")
     func equality() throws {
         let zeros = [UInt8](repeating: 0, count: 32)

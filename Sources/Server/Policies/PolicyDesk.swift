@@ -60,8 +60,8 @@ final class PolicyDesk: Sendable, Fetches {
         receiver.start { [self] lists in publish(lists) }
         let restored = try loader.restore(now: clock.nowSeconds())
         if let policyFile {
-            if let activation = loader.load(policyFile, now: clock.nowSeconds()) {
-                try use(activation)
+            if let loaded = loader.load(policyFile, now: clock.nowSeconds(), prepare: issuers(of:)) {
+                use(loaded)
                 return
             }
             let refusal = loader.lastOutcome?.refusal ?? ""
@@ -71,7 +71,7 @@ final class PolicyDesk: Sendable, Fetches {
             logRefusal(policyFile, refusal)
         }
         if let restored {
-            try use(restored)
+            use(restored, try issuers(of: restored.version))
         } else {
             log.write(
                 .warning, "no_policy",
@@ -130,15 +130,11 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func loadOnce() {
         guard let policyFile else { return }
-        guard let activation = loader.load(policyFile, now: clock.nowSeconds()) else {
+        guard let loaded = loader.load(policyFile, now: clock.nowSeconds(), prepare: issuers(of:)) else {
             logRefusal(policyFile, loader.lastOutcome?.refusal ?? "")
             return
         }
-        do {
-            try use(activation)
-        } catch {
-            log.write(.error, "policy_refused", "the new policy cannot be used, the old one goes on: \(error)")
-        }
+        use(loaded)
     }
 
     private func logRefusal(_ file: String, _ refusal: String) {
@@ -149,28 +145,50 @@ final class PolicyDesk: Sendable, Fetches {
 
     // MARK: publishing
 
+    /// The issuers of one version, as its catalogue has them.
+    private struct Issuers {
+        var models: [IssuerModel]
+        var settings: [IssuerSettings]
+    }
+
+    private func issuers(of version: Digest) throws -> Issuers {
+        let read = try store.withCatalogue(version) { ($0.issuers(), $0.issuerSettings()) }
+        guard let models = read.0, let settings = read.1 else {
+            throw StartRefusal(description: "the issuers of policy version \(version) cannot be read")
+        }
+        return Issuers(models: models, settings: settings)
+    }
+
+    private func use(_ loaded: PolicyLoader.Loaded<Issuers>) {
+        use(loaded.activation, loaded.prepared) {
+            let visible = SystemClock.monotonicNanoseconds() - loaded.activatedAt
+            return [
+                ("activation_us", "\(loaded.activationNanoseconds / 1_000)"), ("visible_us", "\(visible / 1_000)"),
+            ]
+        }
+        loader.prune()
+    }
+
     /// Makes the activation the one that decides.
-    private func use(_ activation: Activation) throws {
+    /// - Parameter timing: what to log of how long it took; asked when the next decision of every worker sees it.
+    private func use(
+        _ activation: Activation, _ issuers: Issuers, timing: () -> [(String, String)] = { [] }
+    ) {
         let isSame = state.withLock { $0.activation == activation }
         guard !isSame else { return }
-        let read = try store.withCatalogue(activation.version) { catalogue in
-            (catalogue.issuers(), catalogue.issuerSettings())
-        }
-        guard let models = read.0, let settings = read.1 else {
-            throw StartRefusal(description: "the issuers of policy version \(activation.version) cannot be read")
-        }
         // Keys first: what the keyring publishes from here on is for the new issuers.
         state.withLock { state in
-            let issuers = keyring.use(models, settings: settings, folder: folder)
+            let keys = keyring.use(issuers.models, settings: issuers.settings, folder: folder)
             state.activation = activation
-            state.models = models
-            use(issuers, &state)
+            state.models = issuers.models
+            use(keys, &state)
         }
+        let timing = timing()
         log.write(
             .info, "policy_active", "policy \(activation.number).\(activation.version.description.prefix(16)) decides",
-            [("number", "\(activation.number)"), ("version", activation.version.description)])
-        warnOfUnsigned(activation)
+            [("number", "\(activation.number)"), ("version", activation.version.description)] + timing)
         wakeWaiters()
+        warnOfUnsigned(activation)
     }
 
     /// A service whose backend is to get a token that nobody signs is answered 503, on each request alone.

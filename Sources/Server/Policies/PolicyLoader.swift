@@ -37,14 +37,34 @@ final class PolicyLoader: Sendable {
 
     var lastOutcome: Outcome? { last.withLock { $0 } }
 
+    /// A version that was made the one that decides.
+    struct Loaded<Prepared> {
+        var activation: Activation
+        /// What was made of the version before.
+        var prepared: Prepared
+        /// How long it took to verify its tables and to move the pointer durably, nanoseconds.
+        var activationNanoseconds: Int64
+        /// When that was done, of `SystemClock.monotonicNanoseconds`.
+        var activatedAt: Int64
+    }
+
     /// Loads a file and activates it.
+    /// - Parameter prepare: makes of the new version what is needed to decide on it, before the pointer moves: there is
+    ///   little to do afterwards, and a version that it throws for does not become the active one.
     /// - Returns: the activation now in force, or nil when the file was refused.
-    func load(_ file: String, now: Int64) -> Activation? {
+    func load<Prepared>(
+        _ file: String, now: Int64, prepare: (Digest) throws -> Prepared
+    ) -> Loaded<Prepared>? {
         do {
-            let activation = try store.activate(try version(of: file), now: now)
+            let version = try version(of: file)
+            let prepared = try prepare(version)
+            let startedAt = SystemClock.monotonicNanoseconds()
+            let activation = try store.activate(version, now: now)
+            let activatedAt = SystemClock.monotonicNanoseconds()
             last.withLock { $0 = Outcome(at: now, file: file, refusal: nil) }
-            prune()
-            return activation
+            return Loaded(
+                activation: activation, prepared: prepared, activationNanoseconds: activatedAt - startedAt,
+                activatedAt: activatedAt)
         } catch {
             let refusal = "\(error)"
             last.withLock { $0 = Outcome(at: now, file: file, refusal: refusal) }
@@ -103,7 +123,9 @@ final class PolicyLoader: Sendable {
         }
     }
 
-    private func prune() {
+    /// Removes versions that nobody is likely to go back to. Takes long where they are large: after what was loaded
+    /// decides.
+    func prune() {
         do throws(PolicyStoreError) {
             _ = try store.prune(keep: PolicyLoader.versionsKept)
         } catch {

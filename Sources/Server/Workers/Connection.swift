@@ -30,7 +30,6 @@ final class Connection {
     let slot: Int
     /// Tells a late event for an earlier connection in this slot from one for the present connection.
     var generation: UInt32 = 0
-    var descriptor = FileDescriptor.none
     var listener = 0
     var state = State.free
     /// On the worker's clock.
@@ -40,11 +39,8 @@ final class Connection {
     /// What has been written is sent, then the connection ends.
     var closesAfterSending = false
 
-    var received: ReceiveBuffer
-    var output: ByteWriter
-    var fastCGI = FastCGIConnection()
-    var http = HTTPConnection(profile: .scopecheck)
-    var spop = SPOPConnection()
+    /// In one piece: each access to a property of a class is checked while the program runs.
+    var exchange: Exchange
     var pendingFastCGI: FastCGIRequest?
     var pendingHTTP: HTTPRequest?
     var pendingSPOP: SPOPRequest?
@@ -64,15 +60,13 @@ final class Connection {
 
     init(slot: Int, receiveBytes: Int) {
         self.slot = slot
-        received = ReceiveBuffer(capacity: receiveBytes)
-        output = ByteWriter(capacity: Connection.outputBytes)
+        exchange = Exchange(receiveBytes: receiveBytes, outputBytes: Connection.outputBytes)
     }
 
     /// A place for a question that waits; it writes nothing.
     init(slot: Int, heldBytes: Int) {
         self.slot = slot
-        received = ReceiveBuffer(capacity: heldBytes)
-        output = ByteWriter(capacity: 1)
+        exchange = Exchange(receiveBytes: heldBytes, outputBytes: 1)
     }
 }
 
@@ -120,7 +114,7 @@ struct HeldShares: ~Copyable {
 }
 
 /// Slots in order of arrival, in a ring whose size never changes.
-struct SlotQueue: ~Copyable {
+final class SlotQueue {
     private var slots: [Int32]
     private var generations: [UInt32]
     private var head = 0
@@ -134,7 +128,7 @@ struct SlotQueue: ~Copyable {
     var isEmpty: Bool { count == 0 }
 
     /// - Returns: false when the ring is full; each waiting connection has one place, so that is our own fault.
-    mutating func append(_ connection: Connection) -> Bool {
+    func append(_ connection: Connection) -> Bool {
         guard count < slots.count else { return false }
         let place = (head + count) % slots.count
         slots[place] = Int32(truncatingIfNeeded: connection.slot)
@@ -144,7 +138,7 @@ struct SlotQueue: ~Copyable {
     }
 
     /// The first one, which may have gone since: compare the generation.
-    mutating func removeFirst() -> (slot: Int, generation: UInt32)? {
+    func removeFirst() -> (slot: Int, generation: UInt32)? {
         guard count > 0 else { return nil }
         let result = (Int(slots[head]), generations[head])
         head = (head + 1) % slots.count

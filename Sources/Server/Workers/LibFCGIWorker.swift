@@ -38,8 +38,8 @@ final class LibFCGIWorker: Sendable {
                     return isAdmitted
                 },
                 decide: { [self] facts, bytes, answer in
-                    var clock = WorkerClock(wall: seed.wallClock)
-                    decideWaiting(decider, facts, bytes, &clock)
+                    let clock = WorkerClock(wall: seed.wallClock)
+                    decideWaiting(decider, facts, bytes, clock)
                     if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
                     decider.copyAnswer(into: &answer)
                     seed.control.report(decider: decider, connections: 1)
@@ -63,7 +63,7 @@ final class LibFCGIWorker: Sendable {
 
     /// Waits for what is being fetched: this engine's thread serves nobody else meanwhile.
     private func decideWaiting(
-        _ decider: Decider, _ facts: RequestFacts, _ bytes: Span<UInt8>, _ clock: inout WorkerClock
+        _ decider: Decider, _ facts: RequestFacts, _ bytes: Span<UInt8>, _ clock: WorkerClock
     ) {
         let start = clock.milliseconds
         var limits = DecisionLimits(mayVerify: true, mayWaitForKey: true)

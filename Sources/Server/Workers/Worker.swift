@@ -35,9 +35,9 @@ final class Worker {
     var parkedQuestions = 0
     /// Connections with a request of their own that waits for such a thing, or has waited and is not answered yet.
     var parkedConnections = 0
-    var owing: SlotQueue
-    var parked: SlotQueue
-    var clock: WorkerClock
+    let owing: SlotQueue
+    let parked: SlotQueue
+    let clock: WorkerClock
     var isDraining = false
     /// Whether it may accept at all: only when everything that the daemon opens for itself is open.
     private var isOpen = false
@@ -166,7 +166,7 @@ final class Worker {
     private func start(_ connection: Connection, _ descriptor: consuming FileDescriptor, listener number: Int) {
         let listener = listeners[number]
         let isAdmitted = listener.admits(peerOf: descriptor)
-        connection.descriptor = descriptor
+        connection.exchange.start(descriptor)
         connection.listener = number
         connection.state = .receiving
         activeCount += 1
@@ -177,9 +177,9 @@ final class Worker {
         }
         connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
         switch listener.wire {
-        case .fastCGI: connection.fastCGI = FastCGIConnection(limits: limits.fastCGI)
-        case .http: connection.http = HTTPConnection(profile: listener.profile, limits: limits.http)
-        case .spop: connection.spop = SPOPConnection(limits: limits.spop)
+        case .fastCGI: connection.exchange.fastCGI = FastCGIConnection(limits: limits.fastCGI)
+        case .http: connection.exchange.http = HTTPConnection(profile: listener.profile, limits: limits.http)
+        case .spop: connection.exchange.spop = SPOPConnection(limits: limits.spop)
         }
         // The request is usually there already; asking the kernel to watch is for those that are late.
         receive(connection)
@@ -208,14 +208,12 @@ final class Worker {
 
     func close(_ connection: Connection) {
         guard connection.state != .free else { return }
-        connection.descriptor = .none
+        connection.exchange.end()
         connection.generation &+= 1
         connection.state = .free
         connection.isRegistered = false
         connection.waitsForWrite = false
         connection.closesAfterSending = false
-        connection.received.removeAll()
-        connection.output.removeAll()
         connection.pendingFastCGI = nil
         connection.pendingHTTP = nil
         connection.pendingSPOP = nil

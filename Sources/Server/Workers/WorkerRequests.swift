@@ -29,22 +29,16 @@ extension Worker {
     }
 
     func receive(_ connection: Connection) {
-        while true {
-            switch connection.descriptor.receive(into: &connection.received) {
-            case .bytes:
-                if connection.state == .idle {
-                    connection.state = .receiving
-                    connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
-                }
-                // True when the connection waits for bytes once more: read again only where some may be left.
-                guard process(connection), connection.received.freeCount == 0 else { return }
-            case .wouldBlock:
-                watch(connection, forWrite: false)
-                return
-            case .closed, .failed, .bufferFull:
-                close(connection)
-                return
+        switch connection.exchange.receive() {
+        case .bytes:
+            if connection.state == .idle {
+                connection.state = .receiving
+                connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
             }
+            // What did not fit into the buffer makes the socket ready once more.
+            process(connection)
+        case .wouldBlock: watch(connection, forWrite: false)
+        case .closed, .failed, .bufferFull: close(connection)
         }
     }
 
@@ -52,19 +46,26 @@ extension Worker {
     /// - Returns: whether the connection is open and waits for more bytes.
     @discardableResult
     func process(_ connection: Connection) -> Bool {
+        let wire = listeners[connection.listener].wire
         while true {
-            let wantsBytes: Bool
-            switch listeners[connection.listener].wire {
-            case .fastCGI: wantsBytes = stepFastCGI(connection)
-            case .http: wantsBytes = stepHTTP(connection)
-            case .spop: wantsBytes = stepSPOP(connection)
+            let progress: Progress
+            switch wire {
+            case .fastCGI: progress = stepFastCGI(connection)
+            case .http: progress = stepHTTP(connection)
+            case .spop: progress = stepSPOP(connection)
             }
-            guard !wantsBytes else { return send(connection) && waitForBytes(connection) }
+            switch progress {
+            case .wantsBytes: return send(connection) && waitForBytes(connection)
+            case .wantsRoom:
+                guard send(connection) else { return false }
+                continue
+            case .step: break
+            }
             switch connection.state {
             case .receiving: break
             case .owingVerification, .parked:
                 // Answers to earlier requests on this connection need not wait with this one.
-                _ = flush(connection)
+                _ = connection.exchange.flush()
                 return false
             case .sending, .idle, .free: return false
             }
@@ -72,66 +73,70 @@ extension Worker {
                 send(connection)
                 return false
             }
-            if connection.output.capacity - connection.output.count < Connection.answerBytesMax {
-                guard send(connection) else { return false }
-            }
         }
+    }
+
+    /// What became of one step of a codec.
+    enum Progress {
+        case step
+        case wantsBytes
+        /// Before the next answer.
+        case wantsRoom
     }
 
     /// One step of the codec, and the decision when it is a request.
-    /// - Returns: whether the codec wants more bytes.
-    private func stepFastCGI(_ connection: Connection) -> Bool {
-        switch connection.fastCGI.next(&connection.received, output: &connection.output) {
-        case .needBytes: return true
+    private func stepFastCGI(_ connection: Connection) -> Progress {
+        switch connection.exchange.nextFastCGI() {
+        case nil: return .wantsRoom
+        case .needBytes: return .wantsBytes
         case .close: connection.closesAfterSending = true
         case .request(let request):
-            connection.pendingFastCGI = request
-            serve(connection, mayWait: true)
+            let facts = connection.exchange.facts(of: request, listeners[connection.listener].profile)
+            let outcome = decide(facts, connection, firstLimits)
+            guard case .answered = outcome else {
+                connection.pendingFastCGI = request
+                wait(connection, outcome)
+                return .step
+            }
+            connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
+            answer(request, on: connection)
         }
-        return false
+        return .step
     }
 
-    private func stepHTTP(_ connection: Connection) -> Bool {
-        switch connection.http.next(&connection.received) {
-        case .needBytes: return true
+    private func stepHTTP(_ connection: Connection) -> Progress {
+        switch connection.exchange.nextHTTP() {
+        case nil: return .wantsRoom
+        case .needBytes: return .wantsBytes
         case .close: connection.closesAfterSending = true
         case .refuse(let status):
-            HTTPConnection.appendRefusal(status, to: &connection.output)
+            HTTPConnection.appendRefusal(status, to: &connection.exchange.output)
             connection.closesAfterSending = true
         case .request(let request):
-            connection.pendingHTTP = request
-            serve(connection, mayWait: true)
+            let outcome = decide(request.facts, connection, firstLimits)
+            guard case .answered = outcome else {
+                connection.pendingHTTP = request
+                wait(connection, outcome)
+                return .step
+            }
+            connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
+            answer(request, on: connection)
         }
-        return false
+        return .step
     }
 
-    /// Decides the pending request and writes its answer, or puts the connection into the line it must wait in.
+    /// Decides the request that has waited and writes its answer, or puts the connection into the line it must wait in.
     func serve(_ connection: Connection, mayWait: Bool, mayVerify: Bool = false) {
         if let asker = connection.asker, !isThere(asker) {
             // Nobody waits for this answer any more.
             close(connection)
             return
         }
-        let wasParked = connection.state == .parked
-        let wasWaiting = wasParked || connection.state == .owingVerification
+        let wasWaiting = connection.state == .parked || connection.state == .owingVerification
         let outcome = decide(connection, DecisionLimits(mayVerify: mayVerify, mayWaitForKey: mayWait))
-        switch outcome {
-        case .answered: break
-        case .verificationOwed:
-            connection.state = .owingVerification
-            if owing.append(connection) { return }
-            refuseWaiting(connection)
+        guard case .answered = outcome else {
+            wait(connection, outcome, mayVerify: mayVerify)
             return
-        case .keyOwed, .introspectionOwed, .statusListOwed:
-            // A request waits once for each; another wake before its time is up lets it wait on, also when it has been in
-            // the line for verifications meanwhile.
-            let mayWaitOn = clock.milliseconds < connection.awaitDeadlineMilliseconds
-            if mayWaitOn || connection.awaited.isDisjoint(with: awaited(outcome)), wasParked || mayPark(connection),
-                want(outcome), park(connection, outcome)
-            {
-                return
-            }
-            return serve(connection, mayWait: false, mayVerify: mayVerify)
         }
         if let asker = connection.asker {
             answerHeld(connection, of: asker)
@@ -139,6 +144,26 @@ extension Worker {
         }
         answer(connection)
         if wasWaiting { proceed(connection) }
+    }
+
+    /// Puts the connection into the line that it must wait in. One that may not wait is decided without.
+    private func wait(_ connection: Connection, _ outcome: Outcome, mayVerify: Bool = false) {
+        switch outcome {
+        case .answered: return
+        case .verificationOwed:
+            connection.state = .owingVerification
+            if !owing.append(connection) { refuseWaiting(connection) }
+        case .keyOwed, .introspectionOwed, .statusListOwed:
+            // A request waits once for each; another wake before its time is up lets it wait on, also when it has been in
+            // the line for verifications meanwhile.
+            let mayWaitOn = clock.milliseconds < connection.awaitDeadlineMilliseconds
+            if mayWaitOn || connection.awaited.isDisjoint(with: awaited(outcome)),
+                connection.state == .parked || mayPark(connection), want(outcome), park(connection, outcome)
+            {
+                return
+            }
+            serve(connection, mayWait: false, mayVerify: mayVerify)
+        }
     }
 
     private func awaited(_ outcome: Outcome) -> Awaited {
@@ -187,27 +212,31 @@ extension Worker {
         return true
     }
 
+    /// Decides the request that waits on this connection, or in this place.
     private func decide(_ connection: Connection, _ limits: DecisionLimits) -> Outcome {
-        let facts: RequestFacts
         if let request = connection.pendingFastCGI {
-            let profile = listeners[connection.listener].profile
-            facts = request.facts(in: connection.received.bytes, profile: profile)
-        } else if let request = connection.pendingHTTP {
-            facts = request.facts
-        } else {
-            guard case .request(let asked)? = connection.pendingSPOP?.question else {
-                preconditionFailure("a connection without a request was served")
-            }
-            facts = asked
+            let facts = connection.exchange.facts(of: request, listeners[connection.listener].profile)
+            return decide(facts, connection, limits)
         }
+        if let request = connection.pendingHTTP { return decide(request.facts, connection, limits) }
+        guard case .request(let facts)? = connection.pendingSPOP?.question else {
+            preconditionFailure("a connection without a request was served")
+        }
+        return decide(facts, connection, limits)
+    }
+
+    private func decide(
+        _ facts: RequestFacts, _ connection: Connection, _ limits: DecisionLimits
+    ) -> Outcome {
         let now = clock.unixSeconds
-        return connection.received.withBytes { bytes in
+        return connection.exchange.received.withBytes { bytes in
             let outcome = decider.decide(facts, bytes, now: now, limits: limits)
-            if outcome == .answered, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+            if case .answered = outcome, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
             return outcome
         }
     }
 
+    /// Answers the request that has waited on this connection.
     private func answer(_ connection: Connection) {
         connection.awaited = []
         connection.awaitDeadlineMilliseconds = 0
@@ -219,24 +248,24 @@ extension Worker {
         connection.state = .receiving
         connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
         if let request = connection.pendingFastCGI {
-            decider.withAnswer { answer in
-                connection.fastCGI.answer(
-                    request, answer, into: &connection.output, buffer: &connection.received)
-            }
-            connection.closesAfterSending = connection.fastCGI.shouldClose
+            answer(request, on: connection)
         } else if let request = connection.pendingHTTP {
-            // Facts that are not what a proxy's configuration sends may be a client's bytes that ended the proxy's
-            // head early: whatever follows them on this connection could be the client's own request.
-            let isDoubtful = decider.reason.areFactsDoubtful
-            decider.withAnswer { answer in
-                connection.http.answer(
-                    request, answer, closing: isDoubtful, into: &connection.output,
-                    buffer: &connection.received)
-            }
-            connection.closesAfterSending = connection.http.shouldClose
+            answer(request, on: connection)
         }
         connection.pendingFastCGI = nil
         connection.pendingHTTP = nil
+    }
+
+    private func answer(_ request: FastCGIRequest, on connection: Connection) {
+        connection.closesAfterSending = decider.withAnswer { connection.exchange.answer(request, $0) }
+    }
+
+    private func answer(_ request: HTTPRequest, on connection: Connection) {
+        // Facts that are not what a proxy's configuration sends may be a client's bytes that ended the proxy's
+        // head early: whatever follows them on this connection could be the client's own request.
+        connection.closesAfterSending = decider.withAnswer {
+            connection.exchange.answer(request, $0, closing: $0.reason.areFactsDoubtful)
+        }
     }
 
     /// After an answer that had to wait: send it, and go on with what the peer has sent meanwhile.
@@ -250,10 +279,12 @@ extension Worker {
 
     // MARK: the two lines
 
-    /// Serves requests that owe a verification, oldest first, for a bounded time.
+    /// Serves requests that owe a verification, oldest first: one, and more for as long as the turn has taken so far, so
+    /// that whoever comes meanwhile waits for one signature and those in line still get half of a busy worker.
     func serveOwing() {
         guard !owing.isEmpty else { return }
-        let end = clock.preciseMicroseconds() + verificationMicrosecondsMax
+        let elapsed = clock.elapsedMicroseconds()
+        let end = elapsed + min(elapsed, verificationMicrosecondsMax)
         repeat {
             guard let next = owing.removeFirst() else { return }
             let connection = connections[next.slot]
@@ -261,7 +292,7 @@ extension Worker {
                 continue
             }
             serve(connection, mayWait: true, mayVerify: true)
-        } while clock.preciseMicroseconds() < end
+        } while clock.elapsedMicroseconds() < end
     }
 
     /// Decides every parked request again, on the newest snapshot; but not those whose issuer has not replied yet, since
@@ -290,7 +321,7 @@ extension Worker {
     /// - Returns: whether all of it is sent and the connection goes on.
     @discardableResult
     func send(_ connection: Connection) -> Bool {
-        switch flush(connection) {
+        switch connection.exchange.flush() {
         case .all:
             if connection.closesAfterSending {
                 close(connection)
@@ -317,34 +348,10 @@ extension Worker {
         }
     }
 
-    private enum Flush {
-        case all
-        case rest
-        case failed
-    }
-
-    private func flush(_ connection: Connection) -> Flush {
-        while connection.output.count > 0 {
-            switch connection.descriptor.send(connection.output.bytes) {
-            case .sent(let count): connection.output.discardFirst(count)
-            case .wouldBlock: return .rest
-            case .closed, .failed: return .failed
-            }
-        }
-        connection.output.removeAll()
-        return .all
-    }
-
     /// All requests so far are answered.
     /// - Returns: true, for the caller to say that more bytes are wanted.
     private func waitForBytes(_ connection: Connection) -> Bool {
-        let isIdle =
-            switch listeners[connection.listener].wire {
-            case .fastCGI: connection.fastCGI.isIdle && connection.received.count == 0
-            case .http: connection.http.isIdle
-            case .spop: connection.spop.isIdle(connection.received)
-            }
-        if isIdle {
+        if connection.exchange.isIdle(listeners[connection.listener].wire) {
             if isDraining, connection.waitingQuestions == 0 {
                 endIdle(connection)
                 return false
@@ -360,7 +367,7 @@ extension Worker {
         guard connection.isRegistered else { return }
         connection.isRegistered = false
         // It fails only for a descriptor that is not watched.
-        try? poll.remove(connection.descriptor.raw)
+        try? poll.remove(connection.exchange.descriptor.raw)
     }
 
     private func watch(_ connection: Connection, forWrite: Bool) {
@@ -368,9 +375,9 @@ extension Worker {
         let token = EventToken.connection(connection.slot, connection.generation).packed
         do throws(SystemError) {
             if connection.isRegistered {
-                try poll.modify(connection.descriptor.raw, token: token, for: forWrite ? .writable : .readable)
+                try poll.modify(connection.exchange.descriptor.raw, token: token, for: forWrite ? .writable : .readable)
             } else {
-                try poll.add(connection.descriptor.raw, token: token, for: forWrite ? .writable : .readable)
+                try poll.add(connection.exchange.descriptor.raw, token: token, for: forWrite ? .writable : .readable)
             }
             connection.isRegistered = true
             connection.waitsForWrite = forWrite
@@ -380,5 +387,7 @@ extension Worker {
     }
 }
 
+/// Of a request that has just come.
+private var firstLimits: DecisionLimits { DecisionLimits(mayVerify: false, mayWaitForKey: true) }
 /// Time that one turn may spend on signatures while cached tokens wait; at least one is verified.
 private let verificationMicrosecondsMax: Int64 = 200

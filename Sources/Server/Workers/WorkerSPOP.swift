@@ -8,18 +8,17 @@ internal import SPOP
 
 extension Worker {
     /// One step of the codec, and the decision when it is a question.
-    /// - Returns: whether the codec wants more bytes.
-    func stepSPOP(_ connection: Connection) -> Bool {
-        let step = connection.spop.next(&connection.received, output: &connection.output) { unhealthiness() == nil }
-        switch step {
-        case .needBytes: return true
+    func stepSPOP(_ connection: Connection) -> Progress {
+        switch connection.exchange.nextSPOP(isHealthy: { unhealthiness() == nil }) {
+        case nil: return .wantsRoom
+        case .needBytes: return .wantsBytes
         case .close: connection.closesAfterSending = true
         case .request(let request):
             // A whole frame has come: the deadline from here on is that of the next one.
             connection.deadlineMilliseconds = clock.milliseconds + limits.receiveMilliseconds
             serve(request, on: connection)
         }
-        return false
+        return .step
     }
 
     /// Why a health check fails now.
@@ -30,11 +29,10 @@ extension Worker {
     private func serve(_ request: SPOPRequest, on connection: Connection) {
         switch request.question {
         case .health:
+            // First, since it takes up the newest policy.
             let problem = unhealthiness()
             let label = decider.policyLabel
-            connection.spop.acknowledgeHealth(
-                streamID: request.streamID, frameID: request.frameID, isHealthy: problem == nil,
-                reason: problem ?? "ready", policy: label.span, into: &connection.output)
+            connection.exchange.acknowledgeHealth(request, problem: problem, policy: label.span)
         case .refused(let reason):
             decider.refuse(reason)
             denials.write(decider, RequestFacts(), Span(), clock)
@@ -53,7 +51,7 @@ extension Worker {
 
     private func decide(_ facts: ConnectionFacts, _ payload: ByteRange, _ connection: Connection) {
         let now = clock.unixSeconds
-        connection.received.withBytes { buffer in
+        connection.exchange.received.withBytes { buffer in
             let bytes = buffer.bytes(at: payload)
             decider.decide(facts, bytes, now: now)
             if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
@@ -64,7 +62,7 @@ extension Worker {
         _ facts: RequestFacts, _ payload: ByteRange, _ connection: Connection, _ limits: DecisionLimits
     ) -> Outcome {
         let now = clock.unixSeconds
-        return connection.received.withBytes { buffer in
+        return connection.exchange.received.withBytes { buffer in
             let bytes = buffer.bytes(at: payload)
             let outcome = decider.decide(facts, bytes, now: now, limits: limits)
             if outcome == .answered, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
@@ -73,17 +71,14 @@ extension Worker {
     }
 
     private func acknowledge(_ request: SPOPRequest, on connection: Connection) {
-        decider.withAnswer { answer in
-            connection.spop.acknowledge(
-                streamID: request.streamID, frameID: request.frameID, answer, into: &connection.output)
-        }
+        decider.withAnswer { connection.exchange.acknowledge(request, $0) }
     }
 
     // MARK: questions that wait
 
     /// Sets a question aside, to be served when its turn comes.
     private func hold(_ request: SPOPRequest, _ facts: RequestFacts, of connection: Connection) {
-        let share = connection.received.withBytes {
+        let share = connection.exchange.received.withBytes {
             heldShares.bucket(of: $0.bytes(at: request.payload).bytes(at: facts.clientAddress))
         }
         guard heldShares.take(share, of: limits.heldMax) else {
@@ -96,7 +91,9 @@ extension Worker {
         place.pendingSPOP = request
         activeCount += 1
         connection.waitingQuestions += 1
-        let isKept = connection.received.withBytes { place.received.append($0.bytes(at: request.payload)) }
+        let isKept = connection.exchange.received.withBytes {
+            place.exchange.received.append($0.bytes(at: request.payload))
+        }
         guard isKept, owing.append(place) else {
             close(place)
             refuse(request, facts, on: connection)
@@ -119,7 +116,7 @@ extension Worker {
         }
         decider.refuse(.overloaded)
         if case .request(let facts)? = connection.pendingSPOP?.question {
-            connection.received.withBytes { denials.write(decider, facts, $0, clock) }
+            connection.exchange.received.withBytes { denials.write(decider, facts, $0, clock) }
         }
         answerHeld(connection, of: asker)
     }
@@ -127,7 +124,7 @@ extension Worker {
     /// DENY: no room to wait in.
     private func refuse(_ request: SPOPRequest, _ facts: RequestFacts, on connection: Connection) {
         decider.refuse(.overloaded)
-        connection.received.withBytes { denials.write(decider, facts, $0.bytes(at: request.payload), clock) }
+        connection.exchange.received.withBytes { denials.write(decider, facts, $0.bytes(at: request.payload), clock) }
         acknowledge(request, on: connection)
     }
 
@@ -143,7 +140,7 @@ extension Worker {
         }
         let connection = connections[asker.slot]
         close(place)
-        if connection.output.capacity - connection.output.count < Connection.answerBytesMax {
+        if !connection.exchange.hasRoomForAnswer {
             // Its peer has not taken the answers before this one.
             close(connection)
             return
@@ -157,7 +154,7 @@ extension Worker {
     func endIdle(_ connection: Connection) {
         if listeners[connection.listener].wire == .spop {
             guard connection.waitingQuestions == 0 else { return }
-            _ = connection.spop.disconnect(isDraining ? .normal : .timeout, &connection.output)
+            connection.exchange.disconnectSPOP(isDraining ? .normal : .timeout)
             connection.closesAfterSending = true
             send(connection)
             return

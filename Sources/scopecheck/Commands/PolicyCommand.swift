@@ -168,6 +168,8 @@ struct PolicyCommand: ParsableCommand {
         func run() throws {
             // A policy that expands without end ends here and not in the daemon.
             try? ProcessResources.limitAddressSpace(bytes: 64 << 30)
+            // Requests come first. Where that is not allowed it computes all the same.
+            try? ProcessResources.giveWay()
             let loaded = try LoadedPolicy(file: file)
             let now = nowSeconds()
             guard let model = loaded.policy.model else {
