@@ -110,6 +110,8 @@ def test_reload_by_rename_and_by_hangup():
         numbers = [int(label.split(".")[0]) for label in (first, second, third)]
         assert numbers == sorted(set(numbers)), numbers
         assert first.split(".")[1] == third.split(".")[1] != second.split(".")[1], (first, second, third)
+        for event in daemon.events("policy_active")[1:]:
+            assert event["activation_us"].isdigit() and event["visible_us"].isdigit(), event
 
 
 def test_a_bad_policy_is_refused_and_the_old_one_serves_on():
