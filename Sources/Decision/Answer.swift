@@ -24,25 +24,25 @@ public enum AnswerField: UInt8, CaseIterable, Sendable {
     /// for a connection without HTTP, which has none.
     case forwardToken = 12
 
-    /// `X-Scope-Decision` and so on.
-    public var headerName: StaticString {
+    /// The end of the line before, the header's name, colon and blank: what stands between two values of a head.
+    @inlinable
+    public var headerLine: StaticString {
         switch self {
-        case .decision: "X-Scope-Decision"
-        case .reason: "X-Scope-Reason"
-        case .route: "X-Scope-Route"
-        case .policy: "X-Scope-Policy"
-        case .auditID: "X-Scope-Audit-Id"
-        case .subject: "X-Scope-Subject"
-        case .client: "X-Scope-Client"
-        case .issuer: "X-Scope-Issuer"
-        case .granted: "X-Scope-Granted"
-        case .challenge: "X-Scope-Challenge"
-        case .proofNonce: "DPoP-Nonce"
-        case .transactionToken: "Txn-Token"
-        case .forwardToken: "X-Scope-Forward-Token"
+        case .decision: "\r\nX-Scope-Decision: "
+        case .reason: "\r\nX-Scope-Reason: "
+        case .route: "\r\nX-Scope-Route: "
+        case .policy: "\r\nX-Scope-Policy: "
+        case .auditID: "\r\nX-Scope-Audit-Id: "
+        case .subject: "\r\nX-Scope-Subject: "
+        case .client: "\r\nX-Scope-Client: "
+        case .issuer: "\r\nX-Scope-Issuer: "
+        case .granted: "\r\nX-Scope-Granted: "
+        case .challenge: "\r\nX-Scope-Challenge: "
+        case .proofNonce: "\r\nDPoP-Nonce: "
+        case .transactionToken: "\r\nTxn-Token: "
+        case .forwardToken: "\r\nX-Scope-Forward-Token: "
         }
     }
-
 }
 
 /// One answer: a status and the text of each field, in a buffer that is used again for the next request.

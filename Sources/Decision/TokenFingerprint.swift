@@ -70,7 +70,7 @@ struct TokenFingerprintKeys {
         var offset = 0
         var place = 0
         func add(_ low: UInt64, _ high: UInt64) {
-            // SAFETY: `place` is at most (16,384 - 1) / 8, and three more lie behind it.
+            // SAFETY: `place` is even and at most 2,046 (the last pair of 16,384 bytes), and there are 2,050 keys.
             unsafe first &+= product(low &+ keys[unchecked: place], high &+ keys[unchecked: place &+ 1])
             unsafe second &+= product(low &+ keys[unchecked: place &+ 2], high &+ keys[unchecked: place &+ 3])
         }

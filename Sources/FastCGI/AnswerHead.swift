@@ -45,18 +45,18 @@ public enum AnswerHead {
         // By number, up to the challenge: `allCases` would allocate.
         var number: UInt8 = 0
         while let field = AnswerField(rawValue: number), field != .challenge {
-            isPrintable = append(header(field), answer.value(of: field), &output) && isPrintable
+            isPrintable = append(field.headerLine, answer.value(of: field), &output) && isPrintable
             number += 1
         }
         // Empty ones too: a client's `Txn-Token` must not stay where ours is none.
-        let token = append(header(.transactionToken), answer.value(of: .transactionToken), &output)
-        let forward = append(header(.forwardToken), answer.value(of: .forwardToken), &output)
+        let token = append(AnswerField.transactionToken.headerLine, answer.value(of: .transactionToken), &output)
+        let forward = append(AnswerField.forwardToken.headerLine, answer.value(of: .forwardToken), &output)
         isPrintable = isPrintable && token && forward
         if answer.hasChallenge, status == 401 || status == 403 {
-            let head = status == 401 ? challengeOfClient : header(.challenge)
+            let head = status == 401 ? challengeOfClient : AnswerField.challenge.headerLine
             isPrintable = append(head, answer.value(of: .challenge), &output) && isPrintable
         }
-        isPrintable = appendProofNonce(header(.proofNonce), answer, &output) && isPrintable
+        isPrintable = appendProofNonce(AnswerField.proofNonce.headerLine, answer, &output) && isPrintable
         if status == 503 { output.append("\r\nRetry-After: 1") }
         output.append("\r\nContent-Length: 0\r\n\r\n")
         return isPrintable
@@ -81,8 +81,8 @@ public enum AnswerHead {
         output.append(statusLine(answer.reason.isInvalidRequest ? 400 : answer.status))
         let challenge =
             !answer.hasChallenge || append(challengeOfClient, answer.value(of: .challenge), &output)
-        let auditID = append(header(.auditID), answer.value(of: .auditID), &output)
-        let nonce = appendProofNonce(header(.proofNonce), answer, &output)
+        let auditID = append(AnswerField.auditID.headerLine, answer.value(of: .auditID), &output)
+        let nonce = appendProofNonce(AnswerField.proofNonce.headerLine, answer, &output)
         if answer.status == 503 { output.append("\r\nRetry-After: 1") }
         output.append("\r\nContent-Length: 0\r\n\r\n")
         return challenge && auditID && nonce
@@ -119,24 +119,6 @@ public enum AnswerHead {
     private static let challengeOfClient: StaticString = "\r\nWWW-Authenticate: "
 
     // Each with the end of the line before it, so that a line is two pieces.
-
-    private static func header(_ field: AnswerField) -> StaticString {
-        switch field {
-        case .decision: "\r\nX-Scope-Decision: "
-        case .reason: "\r\nX-Scope-Reason: "
-        case .route: "\r\nX-Scope-Route: "
-        case .policy: "\r\nX-Scope-Policy: "
-        case .auditID: "\r\nX-Scope-Audit-Id: "
-        case .subject: "\r\nX-Scope-Subject: "
-        case .client: "\r\nX-Scope-Client: "
-        case .issuer: "\r\nX-Scope-Issuer: "
-        case .granted: "\r\nX-Scope-Granted: "
-        case .challenge: "\r\nX-Scope-Challenge: "
-        case .proofNonce: "\r\nDPoP-Nonce: "
-        case .transactionToken: "\r\nTxn-Token: "
-        case .forwardToken: "\r\nX-Scope-Forward-Token: "
-        }
-    }
 
     private static func variable(_ field: AnswerField) -> StaticString {
         switch field {

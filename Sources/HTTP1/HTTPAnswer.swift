@@ -30,7 +30,7 @@ enum HTTPAnswer {
         isPrintable = append(.forwardToken, answer, to: &output) && isPrintable
         if answer.hasChallenge, status == 401 || status == 403 {
             let challenge = answer.value(of: .challenge)
-            output.append(status == 401 ? "\r\nWWW-Authenticate: " : AnswerField.challenge.lineHead)
+            output.append(status == 401 ? "\r\nWWW-Authenticate: " : AnswerField.challenge.headerLine)
             output.append(challenge)
             isPrintable = challenge.isPrintable && isPrintable
         }
@@ -46,7 +46,7 @@ enum HTTPAnswer {
         _ field: AnswerField, _ answer: borrowing Answer, to output: inout ByteWriter
     ) -> Bool {
         let value = answer.value(of: field)
-        output.append(field.lineHead)
+        output.append(field.headerLine)
         output.append(value)
         return value.isPrintable
     }
@@ -78,27 +78,6 @@ enum HTTPAnswer {
         case 505: "HTTP/1.1 505 HTTP Version Not Supported"
         // DENY: 403 and whatever no answer should have.
         default: "HTTP/1.1 403 Forbidden"
-        }
-    }
-}
-
-extension AnswerField {
-    /// The end of the line before, the header's name, colon and blank.
-    fileprivate var lineHead: StaticString {
-        switch self {
-        case .decision: "\r\nX-Scope-Decision: "
-        case .reason: "\r\nX-Scope-Reason: "
-        case .route: "\r\nX-Scope-Route: "
-        case .policy: "\r\nX-Scope-Policy: "
-        case .auditID: "\r\nX-Scope-Audit-Id: "
-        case .subject: "\r\nX-Scope-Subject: "
-        case .client: "\r\nX-Scope-Client: "
-        case .issuer: "\r\nX-Scope-Issuer: "
-        case .granted: "\r\nX-Scope-Granted: "
-        case .challenge: "\r\nX-Scope-Challenge: "
-        case .proofNonce: "\r\nDPoP-Nonce: "
-        case .transactionToken: "\r\nTxn-Token: "
-        case .forwardToken: "\r\nX-Scope-Forward-Token: "
         }
     }
 }

@@ -29,10 +29,11 @@ public enum ProcessResources {
         try set(__rlimit_resource_t(RLIMIT_CPU.rawValue), seconds)
     }
 
-    /// Puts this process behind all others of the machine (setpriority(2) 19, sched(7) SCHED_BATCH). For a child that
-    /// computes for seconds beside workers that answer; it still gets what is left over.
+    /// Lets the other processes of the machine go first (setpriority(2) 5, sched(7) SCHED_BATCH). For a child that computes
+    /// for seconds beside workers that answer. Where they want every processor it still gets about a quarter of one; at the
+    /// highest number it would get a seventieth, and whoever keeps the workers busy could hold up a policy for minutes.
     public static func giveWay() throws(SystemError) {
-        _ = try checked("setpriority") { Int(setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)) }
+        _ = try checked("setpriority") { Int(setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)) }
         var none = sched_param()
         // SAFETY: one structure is read.
         _ = try checked("sched_setscheduler") { unsafe Int(sched_setscheduler(0, batchScheduling, &none)) }

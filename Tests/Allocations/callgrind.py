@@ -88,6 +88,9 @@ class UnderCallgrind(OneQuestionATurn):
         for _ in range(ROUNDS):
             send(list(itertools.islice(requests, COUNTED)), expected)
             rounds.append(self._dump()[self._thread])
+            if rounds[-1]["system_calls"] < COUNTED:
+                raise SystemExit(f"thread {self._thread} answered {COUNTED} questions with {rounds[-1]['system_calls']} "
+                                 "system calls: it is not the worker")
         return {name: min(each[name] for each in rounds) / COUNTED for name in COUNTS}
 
     def _dump(self):

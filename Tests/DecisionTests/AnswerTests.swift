@@ -84,7 +84,7 @@ import Testing
             #expect(text(copy.copy(of: field)) == "value-\(field.rawValue)")
         }
         #expect(copy.status == 401 && copy.reason == .expired)
-        let names = AnswerField.allCases.map { "\($0.headerName)" }
+        let names = AnswerField.allCases.map { String("\($0.headerLine)".dropFirst(1).dropLast(2)) }
         #expect(
             names == [
                 "X-Scope-Decision", "X-Scope-Reason", "X-Scope-Route", "X-Scope-Policy", "X-Scope-Audit-Id",

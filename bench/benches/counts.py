@@ -28,7 +28,6 @@ import itertools
 import json
 import math
 import os
-import pathlib
 import platform
 import re
 import shutil
@@ -41,7 +40,6 @@ from measuring.settings import ROOT, progress
 
 import issuer
 from daemon import cli
-from harness import Settings as HarnessSettings
 from harness import Workplace
 from proofs import ProofKey, proof
 
@@ -108,7 +106,6 @@ class Scenario:
 def counts(settings, report):
     if not has_tools(settings, report):
         return
-    HarnessSettings.binary = settings.binary
     with Workplace() as place:
         folder = place.folder
         found = {}
@@ -143,7 +140,7 @@ def has_tools(settings, report):
     """Whether valgrind and objcopy are there; installed where that is allowed. Without them nothing is checked, which is
     a failure."""
     missing = [name for name in ("valgrind", "objcopy") if not shutil.which(name)]
-    if missing and settings.installs:
+    if missing and settings.installs and not settings.smoke:
         subprocess.run([ROOT / "Tests/install.sh", "valgrind:valgrind", "objcopy:binutils"], check=True)
     elif missing:
         report.fail(f"counts: nothing was counted, since there is no {' and no '.join(missing)}")

@@ -7,7 +7,6 @@ import time
 
 from measuring.ground import Ground
 
-import harness
 
 
 def cpu_seconds(command, stdin):
@@ -21,7 +20,6 @@ def cpu_seconds(command, stdin):
 
 
 def decide(settings, report):
-    harness.Settings.binary = settings.binary
     count = 2_000 if settings.smoke else 200_000
     with Ground(200 if settings.smoke else 10_000) as ground:
         lines = ground.write("lines", "".join(json.dumps(dict(

@@ -1,6 +1,6 @@
 """One decision in process, its token seen before: `bench/run decision`.
 
-Everything between facts and answer: target, host, route, digest of the token (about 700 bytes, ES256), look-up, times,
+Everything between facts and answer: target, host, route, fingerprint of the token (about 700 bytes, ES256), look-up, times,
 revocations of which none names it, scopes, answer headers. 10,000 routes over 10 hosts; every question has another target.
 The policy is made in memory and compiled into a store, as `policy load` does after reading YAML.
 
@@ -8,7 +8,7 @@ p50 and p99 are of single decisions, less the median time of reading the clock t
 Peers (engines/) answer the same questions in rounds beside ours, each in a process of its own and the best form we found
 for it; what they are spared stands in engines/peer.py. Allocations and locks are those of N more decisions in one run,
 counted by the library of Tests/Allocations: locks of pthreads, while those of Swift are atomic operations, which callgrind
-counts beside the instructions. Its processor has no SHA instructions, so hashing weighs more there.
+counts beside the instructions.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from benches.engines.decisions import Decisions, asked
 from benches.engines.peer import Peer, missing
 from measuring.in_process import program
 from measuring.settings import ROOT, progress
-from measuring.statistics import median_interval, ratio
+from measuring.intervals import median_interval, ratio
 
 sys.path.insert(0, str(ROOT / "Tests/Allocations"))
 from drivers import Counters  # noqa: E402
@@ -63,7 +63,7 @@ def start_peers(settings, report, stack, questions, counts):
         if why is None:
             yield title, (stack.enter_context(Peer(title, driver, mode, questions, counts)), size)
         else:
-            report.unmeasured(f"{SCENARIO}: {title}, against ours", limit, why)
+            report.unmeasured(f"{SCENARIO}: {title}, against ours", limit, why, at_least=True)
 
 
 def measure(settings, ours, peers, rounds):

@@ -24,9 +24,8 @@ from benches.proxies import proxy_of_haproxy, proxy_of_nginx, revoke
 from measuring.contender import HERE, Contender, compile_program
 from measuring.ground import Ground, check
 from measuring.settings import progress
-from measuring.statistics import median_interval, median_ratio
+from measuring.intervals import median_interval, median_ratio
 
-import harness
 from daemon import Daemon
 
 CONNECTIONS = 32
@@ -36,7 +35,6 @@ FIRST_SEEN_SHARE = 0.01
 
 
 def flood(settings, report):
-    harness.Settings.binary = settings.binary
     with Ground(200 if settings.smoke else 10_000) as ground:
         load = compile_program(ground.folder, HERE / "load.c")
         requests = ground.requests(100 if settings.smoke else 2_000, [ground.token("a:read") for _ in range(GOOD_TOKENS)])
@@ -91,9 +89,9 @@ def tell(report, contender, name, runs):
     # A refusal with 503 is an answer that the daemon may give while others wait; anything else but the right one is not.
     wrong = sum(run["wrong"] - run["statuses"].get("503", 0) for run in [*first, *forged])
     line = dict(wrong_answers=wrong + sum(run["wrong"] for run in good) + sum(
-        run["errors"] for run in [*good, *first, *forged]))
+        run["errors"] + run["unanswered"] for run in [*good, *first, *forged]))
     line.update({figure: middle(good, figure) for figure in ("p50_us", "p99_us", "p999_us")})
-    line.update(requests_per_second=round(middle(good, "per_second")), missing=sum(run["missing"] for run in good),
+    line.update(requests_per_second=round(middle(good, "per_second")), unasked=sum(run["unasked"] for run in good),
                 first_seen_p99_us=middle(first, "p99_us"), first_seen_answers=sum(run["answers"] for run in first),
                 first_seen_refused=sum(run["statuses"].get("503", 0) for run in first))
     if forged:

@@ -19,7 +19,7 @@ import time
 
 from measuring.ground import policy
 from measuring.settings import progress
-from measuring.statistics import median_interval
+from measuring.intervals import median_interval
 
 import harness
 import issuer
@@ -103,7 +103,6 @@ def kilobytes(pid, *names):
 
 
 def memory(settings, report):
-    harness.Settings.binary = settings.binary
     cached(settings, report)
     routes(settings, report)
 

@@ -9,13 +9,12 @@ import contextlib
 import dataclasses
 import functools
 
-from measuring import statistics
+from measuring import intervals
 from measuring.contender import HERE, Contender, alternate, compile_program, figures
 from measuring.ground import Ground, check
 from peers import contenders
 from peers.programs import Missing
 
-import harness
 from daemon import Daemon
 
 from .proxies import proxy_of_haproxy, proxy_of_nginx, revoke
@@ -110,7 +109,6 @@ def wrong_verdicts(contender, ground):
 
 
 def peers(settings, report):
-    harness.Settings.binary = settings.binary
     entrants = []
     with contextlib.ExitStack() as ends:
         for algorithm in ALGORITHMS:
@@ -139,9 +137,9 @@ def judge(entrants, report):
         if peer := peers_by_title.get(entrant.title):
             rivals = {title: by_name[title, entrant.algorithm] for title in peer.rivals}
             title = min(rivals, key=lambda each: figures(rivals[each])["cpu_us_per_request"])
-            mean, low, high = statistics.ratio([(one["cpu_us"], other["cpu_us"]) for one, other in zip(
+            mean, low, high = intervals.ratio([(one["cpu_us"], other["cpu_us"]) for one, other in zip(
                 rivals[title].runs, entrant.contender.runs)])
-            more["scopecheck_times"] = f"{mean:.2f} ({low:.2f} to {high:.2f})"
+            more |= dict(beside=title, scopecheck_times=mean, scopecheck_times_low=low, scopecheck_times_high=high)
             if limit := peer.limits.get(entrant.algorithm):
-                report.goal(f"{peer.goal(entrant.algorithm)} ({title})", mean, limit, low, high)
+                report.goal(peer.goal(entrant.algorithm), mean, limit, low, high)
         report.result(entrant.title, f"peers, {entrant.algorithm} token seen before", **figures(entrant.contender), **more)

@@ -24,7 +24,7 @@ from benches.proxies import proxy_of_nginx
 from measuring.contender import HERE, Contender, compile_program, figures
 from measuring.ground import Ground, check, policy
 from measuring.settings import progress
-from measuring.statistics import median_interval, median_ratio
+from measuring.intervals import median_interval, median_ratio
 
 import harness
 from daemon import Daemon, Stage
@@ -90,7 +90,6 @@ class Watcher:
 
 
 def policies(settings, report):
-    harness.Settings.binary = settings.binary
     routes, hosts = (2_000, 20) if settings.smoke else (1_000_000, 1_000)
     progress("policies: writing the policy")
     with ManyHosts(routes, hosts) as ground:
@@ -140,6 +139,7 @@ def while_serving(settings, report, ground, daemon, watcher):
     ours = Contender("nginx + Scopecheck, http", proxy.address, [proxy.process.pid, daemon.process.pid],
                      ground.requests(100 if settings.smoke else 5_000))
     check(ours, ground)
+    ours.is_steady = False
     connections = 8 if settings.smoke else 32
     ours.runs = [ours.run(load, min(seconds, 1), connections) for _ in range(3)]
     rate = sorted(run["per_second"] for run in ours.runs)[1] / 2
@@ -175,7 +175,7 @@ def while_serving(settings, report, ground, daemon, watcher):
         line = figures(ours)
         # The CPU of the process that compiles would be counted too.
         line.pop("cpu_us_per_request")
-        report.result(ours.name, f"half load, {name}", missing=sum(run["missing"] for run in runs), **line, **more)
+        report.result(ours.name, f"half load, {name}", unasked=sum(run["unasked"] for run in runs), **line, **more)
 
 
 def _ratio(pairs):

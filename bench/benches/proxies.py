@@ -10,7 +10,6 @@ import contextlib
 from measuring.contender import FLOORS, HERE, Contender, compare, compile_program, figures, latency
 from measuring.ground import Ground, check
 
-import harness  # noqa: E402
 import issuer  # noqa: E402
 from daemon import Daemon, cli  # noqa: E402
 from harness import Nginx, connect, connects, fact_headers, facts, fastcgi_request, wait_until  # noqa: E402
@@ -84,7 +83,6 @@ def revoke(ground, daemon):
 @contextlib.contextmanager
 def arena(settings):
     """A ground, its questions, the load generator and a daemon with one worker."""
-    harness.Settings.binary = settings.binary
     with Ground(200 if settings.smoke else 10_000) as ground:
         load = compile_program(ground.folder, HERE / "load.c")
         requests = ground.requests(100 if settings.smoke else 2_000)
@@ -134,7 +132,8 @@ def measure(settings, ours, base, load, limit, scenario, report, latency_counts=
     mean, low, high = compare(ours, base, load, pairs, seconds, connections)
     report.goal(f"{scenario}: CPU of a question, against {base.name}", mean, limit, low, high)
     if not latency_counts:
-        report.result(base.name, scenario, **figures(base))
+        for each in (ours, base):
+            report.result(each.name, f"{scenario}, beside {base.name}", **figures(each))
         return
     (middle, low, high), runs = latency(ours, base, load, pairs, seconds, connections)
     report.goal(f"{scenario}: p99 at half load, against {base.name}", middle, 1.2, low, high)

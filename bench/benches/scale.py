@@ -20,7 +20,7 @@ import tempfile
 from benches.engines.decisions import Decisions, routes, uniform, zipf
 from measuring import plot
 from measuring.settings import progress
-from measuring.statistics import median_interval, ratio
+from measuring.intervals import median_interval, ratio
 
 BASE = (1_000, 1)
 LIMITS = {"Zipf": 1.5, "uniform": 3.0}

@@ -11,7 +11,7 @@ import tempfile
 
 from benches.engines.decisions import Decisions, zipf
 from measuring.settings import progress
-from measuring.statistics import median_interval, ratio
+from measuring.intervals import median_interval, ratio
 
 
 def threads(settings, report):

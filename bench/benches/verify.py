@@ -18,7 +18,7 @@ from measuring.contender import FLOORS as SOURCES
 from measuring.contender import compile_program
 from measuring.in_process import program
 from measuring.settings import progress
-from measuring.statistics import median_interval
+from measuring.intervals import median_interval
 
 # The fastest way of OpenSSL for each, and a second one, so that the floor is no straw man.
 FLOORS = {"RS256": ("hashed", "copied"), "ES256": ("hashed", "copied"), "EdDSA": ("whole", "copied")}

@@ -8,14 +8,12 @@ wait for. Beyond two, ARCHITECTURE.md says what that implies.
 from measuring.contender import HERE, Contender, compare, compile_program, figures
 from measuring.ground import Ground, check
 
-import harness
 from daemon import Daemon
 
 from .proxies import proxy_of_nginx, revoke, sizes
 
 
 def workers(settings, report):
-    harness.Settings.binary = settings.binary
     pairs, seconds, connections = sizes(settings)
     with Ground(200 if settings.smoke else 10_000) as ground:
         load = compile_program(ground.folder, HERE / "load.c")

@@ -1,11 +1,12 @@
 """A proxy with a checker behind it, loaded beside others in alternating order."""
 
+import contextlib
 import json
 import pathlib
 import statistics
 import subprocess
 
-from . import statistics as intervals
+from . import intervals
 from .settings import progress
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -23,18 +24,26 @@ def compile_program(folder, source, *libraries):
 def cpu_seconds(pids):
     """Time that all threads of these processes have run; nanosecond clock of the scheduler."""
     total = 0
-    for pid in pids:
-        for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            try:
-                total += int((thread / "schedstat").read_text().split()[0])
-            except FileNotFoundError:
-                continue  # a thread that ended meanwhile
+    for thread in threads(pids):
+        try:
+            total += int((thread / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # One that ended meanwhile; `Contender.run` does not take that.
     return total / 1e9
+
+
+def threads(pids):
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            found.update(pathlib.Path(f"/proc/{pid}/task").iterdir())
+    return found
 
 
 def family(pid):
     """A process and its children."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                for child in (thread / "children").read_text().split()]
     return [pid] + [each for child in children for each in family(int(child))]
 
 
@@ -45,20 +54,27 @@ class Contender:
     def __init__(self, name, address, roots, requests):
         self.name, self.address, self.roots, self.requests = name, address, roots, requests
         self.runs = []
+        # Where processes come and go meanwhile, their CPU is not known.
+        self.is_steady = True
+        # Of every run, those that only warm up too.
+        self.wrong_answers = 0
 
     def pids(self):
         return [each for root in self.roots for each in family(root)]
 
     def run(self, load, seconds, connections, rate=None):
-        """What load.c prints, and `cpu_us` for each answer."""
+        """What load.c prints, and `cpu_us` for each answer. A question without an answer is a wrong one."""
         pids = self.pids()
-        before = cpu_seconds(pids)
+        alive, before = threads(pids), cpu_seconds(pids)
         arguments = [load, self.address, "--requests", self.requests, "--seconds", str(seconds), "--connections",
                      str(connections), "--zipf"]
         if rate:
             arguments += ["--rate", str(rate)]
         result = json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout)
         result["cpu_us"] = (cpu_seconds(pids) - before) * 1e6 / max(1, result["answers"])
+        if self.is_steady and not alive <= threads(pids):
+            raise SystemExit(f"{self.name}: a thread ended while it was measured, and took its time with it")
+        self.wrong_answers += result["wrong"] + result["errors"] + result["unanswered"]
         return result
 
 
@@ -95,7 +111,7 @@ def figures(contender, at_rate=None):
     runs, source = contender.runs, at_rate or contender.runs
     found = dict(cpu_us_per_request=statistics.median(run["cpu_us"] for run in runs),
                  requests_per_second=round(statistics.median(run["per_second"] for run in runs)),
-                 wrong_answers=sum(run["wrong"] + run["errors"] for run in [*runs, *(at_rate or [])]))
+                 wrong_answers=contender.wrong_answers)
     for name in ("p50_us", "p99_us", "p999_us"):
         found[name] = statistics.median(run[name] for run in source)
     return found

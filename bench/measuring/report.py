@@ -9,14 +9,18 @@ FIGURES = ("cpu_us_per_request", "requests_per_second", "p50_us", "p99_us", "p99
 class Report:
     """`results` and `goals` are what `--json` writes; figures that a scenario does not have are null there."""
 
-    def __init__(self):
+    def __init__(self, smoke=False):
         self.results, self.goals, self.failures, self.plots = [], [], [], {}
+        # Nothing that a smoke run measures says whether a goal is met.
+        self._judges = not smoke
 
     def result(self, contender, scenario, **figures):
         """Known figures stand under their names (FIGURES); others, named with their unit (`private_kilobytes`), beside."""
         line = dict(contender=contender, scenario=scenario, **{name: None for name in FIGURES})
         for name, value in figures.items():
-            line[name] = round(value, 3) if isinstance(value, float) else value
+            if isinstance(value, float):
+                value = round(value, 3) if math.isfinite(value) else None
+            line[name] = value
         self.results.append(line)
         return line
 
@@ -26,15 +30,15 @@ class Report:
         worst = (low if at_least else high)
         worst = value if worst is None else worst
         met = worst >= limit if at_least else worst <= limit
-        line = dict(name=name, ratio=_short(value), limit=limit, met=bool(met), low=_short(low), high=_short(high), unit=unit,
+        line = dict(name=name, ratio=_short(value), limit=limit, met=bool(met) if self._judges else None, low=_short(low), high=_short(high), unit=unit,
                     at_least=at_least)
         self.goals.append(line)
         return line
 
-    def unmeasured(self, name, limit, why):
+    def unmeasured(self, name, limit, why, unit="times", at_least=False):
         """A goal that could not be measured here, which counts as not met."""
-        self.goals.append(dict(name=name, ratio=None, limit=limit, met=False, low=None, high=None, unit="times",
-                               at_least=False, why=why))
+        self.goals.append(dict(name=name, ratio=None, limit=limit, met=False if self._judges else None, low=None, high=None,
+                               unit=unit, at_least=at_least, why=why))
 
     def fail(self, message):
         """Something that must hold on every machine does not: the run ends with exit code 1 and says it."""
@@ -45,7 +49,8 @@ class Report:
         self.plots[name] = svg
 
     def json(self, **about):
-        return json.dumps(dict(about=about, results=self.results, goals=self.goals), indent=1) + "\n"
+        return json.dumps(dict(about=about, results=self.results, goals=self.goals, failures=self.failures),
+                          indent=1) + "\n"
 
 
 def _short(value):

@@ -14,17 +14,22 @@ def write(folder, about, report):
     plots.mkdir(parents=True, exist_ok=True)
     for old in plots.glob("*.svg"):
         old.unlink()
-    met = sum(goal["met"] for goal in goals)
+    met = sum(bool(goal["met"]) for goal in goals)
     lines = ["# Results", "",
              f"Written by `bench/run --results` from one run ({about['date']}, {about['seconds'] // 60} minutes, "
              f"{' '.join(about['names'])}) on {about['processors']} processors ({about['processor']}), Linux "
-             f"{about['kernel']}, load average at the end {about['load_average']}. Never edited by hand.", ""]
+             f"{about['kernel']}, load average at the end {about['load_average']}. Never edited by hand.", "", *(f"* {each}" for each in about["versions"]), ""]
     if about["smoke"]:
         lines += ["**A smoke run: these figures say nothing.**", ""]
-    lines += [f"## Goals: {met} of {len(goals)} met", "",
-              "The worse end of the 95 % interval must hold where there is one.", "",
-              "| goal | measured | |", "|---|---|---|"]
-    lines += [f"| {goal['name']} | {said(goal)} | {'met' if goal['met'] else '**not met**'} |" for goal in goals]
+    elif about["left_out"]:
+        lines += [f"Not run: {' '.join(about['left_out'])}.", ""]
+    if report.failures:
+        lines += ["## Failures", "", *(f"* {failure}" for failure in report.failures), ""]
+    if not about["smoke"]:
+        lines += [f"## Goals: {met} of {len(goals)} met", "",
+                  "Where there is an interval (95 %) its worse end must hold.", "",
+                  "| goal | measured | |", "|---|---|---|"]
+        lines += [f"| {goal['name']} | {said(goal)} | {'met' if goal['met'] else '**not met**'} |" for goal in goals]
     lines += ["", "## Figures", ""]
     for scenario in dict.fromkeys(each["scenario"] for each in results):
         rows = [each for each in results if each["scenario"] == scenario]

@@ -11,10 +11,12 @@ An answer is [front, case, target, token, how, own, sent, received, status, told
 
 import asyncio
 import json
+import os
 import pathlib
 import random
 import sys
 import time
+import traceback
 from collections import deque
 
 sys.dont_write_bytecode = True
@@ -111,7 +113,7 @@ class Clients:
             if self.waiting >= WAITING_MAX:
                 self.skipped += 1
             else:
-                asyncio.create_task(self.ask(self.choose()))
+                watch_over(asyncio.create_task(self.ask(self.choose())))
 
     def choose(self):
         """(front, case number, token number, how)"""
@@ -250,6 +252,18 @@ def print_line(told):
     sys.stdout.flush()
 
 
+def watch_over(task):
+    """A fault of this program ends it, and with it the run: a load that is not made finds nothing wrong."""
+    def end(done):
+        if not done.cancelled() and done.exception():
+            traceback.print_exception(done.exception())
+            sys.stderr.flush()
+            os._exit(1)
+
+    task.add_done_callback(end)
+    return task
+
+
 async def main():
     reader = asyncio.StreamReader(limit=1 << 26)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -265,7 +279,7 @@ async def main():
         if "drop" in command:
             clients.drop(command["drop"])
         if "go" in command:
-            tasks = [asyncio.create_task(clients.run()), asyncio.create_task(clients.tell())]
+            tasks = [watch_over(asyncio.create_task(each)) for each in (clients.run(), clients.tell())]
         if "stop" in command:
             break
     if clients:

@@ -190,7 +190,8 @@ class Director:
         """One token, its `jti` or its subject; after the command has ended there is no allow."""
         family = [self.live[number] for number in self.random.choice(self.families) if number in self.live]
         family = [token for token in family if token.flaw is None and token.kind != "opaque"]
-        if not family:
+        # Two revocations of the same become one, which could be taken back only once.
+        if not family or any(token.spans for token in family):
             return
         one = family[0]
         # That of a token ends with it, and could not be taken back.

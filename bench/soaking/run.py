@@ -19,6 +19,7 @@ from .ground import Ground
 from .hostile import Hostile
 from .judge import Judge, Timeline
 from .model import FRONTS
+from .verdict import outward
 from .watch import Follower, Watch, descriptors
 
 PROCESSES = 2
@@ -232,7 +233,7 @@ class Run:
         end = time.monotonic() + EBB_SECONDS
         while True:
             found = descriptors(pid)[0]
-            if sum(found.values()) <= sum(self.base.values()) or time.monotonic() > end:
+            if outward(found) <= outward(self.base) or time.monotonic() > end:
                 return found
             time.sleep(0.5)
 

@@ -60,7 +60,7 @@ final class PolicyDesk: Sendable, Fetches {
         receiver.start { [self] lists in publish(lists) }
         let restored = try loader.restore(now: clock.nowSeconds())
         if let policyFile {
-            if let loaded = loader.load(policyFile, now: clock.nowSeconds(), prepare: issuers(of:)) {
+            if let loaded = loader.load(policyFile, now: clock.nowSeconds(), givesWay: false, prepare: issuers(of:)) {
                 use(loaded)
                 return
             }
@@ -130,7 +130,8 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func loadOnce() {
         guard let policyFile else { return }
-        guard let loaded = loader.load(policyFile, now: clock.nowSeconds(), prepare: issuers(of:)) else {
+        guard let loaded = loader.load(policyFile, now: clock.nowSeconds(), givesWay: true, prepare: issuers(of:))
+        else {
             logRefusal(policyFile, loader.lastOutcome?.refusal ?? "")
             return
         }

@@ -49,14 +49,16 @@ final class PolicyLoader: Sendable {
     }
 
     /// Loads a file and activates it.
-    /// - Parameter prepare: makes of the new version what is needed to decide on it, before the pointer moves: there is
-    ///   little to do afterwards, and a version that it throws for does not become the active one.
+    /// - Parameters:
+    ///   - givesWay: whether requests are answered meanwhile, which go first.
+    ///   - prepare: makes of the new version what is needed to decide on it, before the pointer moves: there is little to do
+    ///     afterwards, and a version that it throws for does not become the active one.
     /// - Returns: the activation now in force, or nil when the file was refused.
     func load<Prepared>(
-        _ file: String, now: Int64, prepare: (Digest) throws -> Prepared
+        _ file: String, now: Int64, givesWay: Bool, prepare: (Digest) throws -> Prepared
     ) -> Loaded<Prepared>? {
         do {
-            let version = try version(of: file)
+            let version = try version(of: file, givesWay: givesWay)
             let prepared = try prepare(version)
             let startedAt = SystemClock.monotonicNanoseconds()
             let activation = try store.activate(version, now: now)
@@ -92,7 +94,7 @@ final class PolicyLoader: Sendable {
     }
 
     /// The version of the file's content: known already, or compiled by a child.
-    private func version(of file: String) throws -> Digest {
+    private func version(of file: String, givesWay: Bool) throws -> Digest {
         let source = try Files.read(file, bytesMax: 512 << 20).bytes
         let version = PolicyStore.version(ofSource: source.span)
         if let info = try store.info(version), info.isCurrentLayout { return version }
@@ -100,7 +102,8 @@ final class PolicyLoader: Sendable {
             deadlineMilliseconds: PolicyLoader.childMillisecondsMax,
             outputBytesMax: PolicyLoader.childOutputBytesMax)
         let result = try ChildProcess.runSelf(
-            arguments: ["policy", "load", file, "--store", storeFolder], limits: limits)
+            arguments: ["policy", "load", file, "--store", storeFolder] + (givesWay ? ["--give-way"] : []),
+            limits: limits)
         let output = String(decoding: result.standardOutput, as: UTF8.self)
         guard result.succeeded else {
             let problem = String(decoding: result.standardError, as: UTF8.self)

@@ -280,7 +280,8 @@ extension Worker {
     // MARK: the two lines
 
     /// Serves requests that owe a verification, oldest first: one, and more for as long as the turn has taken so far, so
-    /// that whoever comes meanwhile waits for one signature and those in line still get half of a busy worker.
+    /// that whoever comes meanwhile waits for one signature. In turns of up to `verificationMicrosecondsMax` those in line
+    /// get half of the worker, in longer ones less, and never nothing.
     func serveOwing() {
         guard !owing.isEmpty else { return }
         let elapsed = clock.elapsedMicroseconds()

@@ -165,11 +165,14 @@ struct PolicyCommand: ParsableCommand {
         @Option(help: "The store's folder.")
         var store: String
 
+        @Flag(help: "Let other processes go first, since requests are answered meanwhile.")
+        var giveWay = false
+
         func run() throws {
             // A policy that expands without end ends here and not in the daemon.
             try? ProcessResources.limitAddressSpace(bytes: 64 << 30)
-            // Requests come first. Where that is not allowed it computes all the same.
-            try? ProcessResources.giveWay()
+            // Where that is not allowed it computes all the same.
+            if giveWay { try? ProcessResources.giveWay() }
             let loaded = try LoadedPolicy(file: file)
             let now = nowSeconds()
             guard let model = loaded.policy.model else {

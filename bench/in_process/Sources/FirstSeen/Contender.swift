@@ -39,7 +39,7 @@ final class Verifying: Contender {
     }
 }
 
-/// `Decider.decide`: facts, target, route, digest, look-up, verification, scopes, answer. The cache holds fewer tokens
+/// `Decider.decide`: facts, target, route, fingerprint, look-up, digest, verification, scopes, answer. The cache holds fewer tokens
 /// than there are, so that each one is new.
 final class Deciding: Contender {
     private let requests: [(facts: RequestFacts, bytes: [UInt8])]
