@@ -93,7 +93,7 @@ def arena(settings):
 
 def sizes(settings):
     """(pairs, seconds of each run, connections)"""
-    return (2, 0.3, 8) if settings.smoke else (20, 2.0, 32)
+    return (2, 0.3, 8) if settings.smoke else (20, 1.0, 32)
 
 
 def nginx(settings, report):
