@@ -37,19 +37,14 @@ func isBlank(_ byte: UInt8) -> Bool {
 /// bytes at a time, since field names are made of hardly anything else.
 @inline(always)
 func endOfPlainName(_ bytes: Span<UInt8>, from start: Int) -> Int {
-    let tops: UInt64 = 0x8080_8080_8080_8080
-    let each: UInt64 = 0x0101_0101_0101_0101
     var position = start
     while position + 8 <= bytes.count {
         let word = bytes.littleEndianWord(at: position)
-        // Without the top bits no sum below carries into the next byte. Each sets the top bit where a byte reaches
-        // a bound.
-        let low = word & ~tops
-        let folded = low | each &* 0x20
-        let letters = (folded &+ each &* (0x80 - 0x61)) & ~(folded &+ each &* (0x80 - 0x7B))
-        let digits = (low &+ each &* (0x80 - 0x30)) & ~(low &+ each &* (0x80 - 0x3A))
-        let hyphens = ~((low ^ each &* 0x2D) &+ each &* 0x7F)
-        let others = ~((letters | digits | hyphens) & ~word) & tops
+        // 0x20 makes letters small and turns nothing else into one.
+        let plain =
+            lanes(of: word | lanes(0x20), from: 0x61, through: 0x7A) | lanes(of: word, from: 0x30, through: 0x39)
+            | lanes(of: word, equalTo: 0x2D)
+        let others = plain ^ lanes(0x80)
         guard others == 0 else { return position + others.trailingZeroBitCount / 8 }
         position += 8
     }

@@ -53,8 +53,8 @@ public struct HashedPart: Sendable {
     let count: Int
     let digest: Digest
 
-    /// - Parameter digest: of the first `count` bytes of the very token that is verified with it. A release build takes that
-    ///   on trust: a wrong one would have the signature checked over other bytes.
+    /// - Parameter digest: of the first `count` bytes of the very token that is verified with it. That is taken on trust:
+    ///   with a wrong one the signature would be checked over other bytes.
     public init(count: Int, digest: Digest) {
         self.count = count
         self.digest = digest

@@ -171,23 +171,21 @@ class Judge:
             self._expected(one.version, answer)[0] for one in self.timeline.candidates(answer.sent, answer.received))
 
     def _unanswered(self, answer):
-        if self.timeline.within(self.timeline.cuts, answer.front, answer.sent, answer.received):
-            self.tallies["cut_by_reload"] += 1
-        elif self._still(answer):
-            self.tallies["in_stall"] += 1
-        else:
-            self.tallies["unanswered"] += 1
-            self._complain(answer, f"no answer: {answer.told}", kind="unanswered")
+        self._excuse(answer, self.timeline.cuts, "cut_by_reload", "unanswered", f"no answer: {answer.told}")
 
     def _away(self, answer):
         """503 of the proxy itself: it got no answer from the daemon."""
-        if self.timeline.within(self.timeline.gaps, answer.front, answer.sent, answer.received):
-            self.tallies["in_gap"] += 1
+        self._excuse(answer, self.timeline.gaps, "in_gap", "unavailable", "503 without an answer of the daemon")
+
+    def _excuse(self, answer, periods, planned, kind, why):
+        """A planned interruption excuses it, and a machine that stood still; otherwise it is a fault of this kind."""
+        if self.timeline.within(periods, answer.front, answer.sent, answer.received):
+            self.tallies[planned] += 1
         elif self._still(answer):
             self.tallies["in_stall"] += 1
         else:
-            self.tallies["unavailable"] += 1
-            self._complain(answer, "503 without an answer of the daemon", kind="unavailable")
+            self.tallies[kind] += 1
+            self._complain(answer, why, kind=kind)
 
     def _still(self, answer):
         return self.timeline.within(self.timeline.stills, answer.front, answer.sent, answer.received)
@@ -262,13 +260,7 @@ class Judge:
             if status_of(reason) != answer.status:
                 self._complain(answer, f"{reason} is {answer.status}")
         elif reason in UNAVAILABLE:
-            if self.timeline.within(self.timeline.gaps, answer.front, answer.sent, answer.received):
-                self.tallies["in_gap"] += 1
-            elif self._still(answer):
-                self.tallies["in_stall"] += 1
-            else:
-                self.tallies["unavailable"] += 1
-                self._complain(answer, f"{reason} under {line['policy']}", kind="unavailable")
+            self._excuse(answer, self.timeline.gaps, "in_gap", "unavailable", f"{reason} under {line['policy']}")
         else:
             self._complain(answer, f"{reason} under {line['policy']}, expected {sorted(reasons) or 'an allow'}")
 
