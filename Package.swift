@@ -52,6 +52,13 @@ let package = Package(
                 "Decision", "Kernel", "Octets", "PolicyTables", "Signatures", "Store", "Tokens",
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
+        .target(
+            name: "PolicyComparison", dependencies: ["Octets", "PolicyTables", "Signatures", "Tokens"],
+            swiftSettings: strict),
+        .target(
+            name: "OpenAPI",
+            dependencies: ["Octets", "Policy", "PolicyTables", "Tokens", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(name: "FastCGI", dependencies: ["Decision", "Octets"], swiftSettings: strict),
         .target(
             name: "LibFCGI", dependencies: ["CFastCGI", "Decision", "FastCGI", "Octets"],
@@ -61,7 +68,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Decision", "FastCGI", "HTTP1", "Kernel", "LibFCGI", "Octets", "Policy",
+                "Decision", "FastCGI", "HTTP1", "Kernel", "LibFCGI", "Octets", "Policy", "PolicyComparison",
                 "PolicyTables", "SPOP", "Signatures", "Store", "Tokens",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -72,8 +79,8 @@ let package = Package(
         .executableTarget(
             name: "scopecheck",
             dependencies: [
-                "Decision", "Kernel", "Octets", "Policy", "PolicyTables", "Server", "Signatures",
-                "Store", "Tokens",
+                "Decision", "Kernel", "Octets", "OpenAPI", "Policy", "PolicyComparison", "PolicyTables", "Server",
+                "Signatures", "Store", "Tokens",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -94,7 +101,15 @@ let package = Package(
             name: "PolicyTablesTests",
             dependencies: ["Octets", "PolicyTables", "Signatures", "Store", "Tokens"], swiftSettings: strict),
         .testTarget(
-            name: "PolicyTests", dependencies: ["Decision", "Policy", "PolicyTables", "Signatures"],
+            name: "PolicyTests", dependencies: ["Decision", "Kernel", "Policy", "PolicyTables", "Signatures"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PolicyComparisonTests",
+            dependencies: ["Decision", "Octets", "Policy", "PolicyComparison", "PolicyTables", "Signatures", "Tokens"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OpenAPITests",
+            dependencies: ["Decision", "Kernel", "OpenAPI", "Policy", "PolicyTables", "Signatures", "Tokens"],
             swiftSettings: strict),
         .testTarget(
             name: "DecisionTests",
@@ -107,7 +122,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Decision", "Kernel", "Octets", "PolicyTables", "Server", "Signatures", "Store", "Tokens",
+                "Decision", "Kernel", "Octets", "Policy", "PolicyTables", "Server", "Signatures", "Store", "Tokens",
             ], swiftSettings: strict),
         .testTarget(
             name: "LibFCGITests", dependencies: ["Decision", "FastCGI", "LibFCGI", "Octets"],

@@ -13,6 +13,8 @@ enum ChallengeError {
     case invalidRequest
     case invalidToken
     case insufficientScope
+    /// More scopes are no help: the client may not have them.
+    case unapprovedClient
     case invalidProof
     case nonceRequired
     case insufficientAuthentication
@@ -22,6 +24,7 @@ enum ChallengeError {
         case .noToken, .unsupportedScheme: self = .none
         case .multipleCredentials, .malformedAuthorization: self = .invalidRequest
         case .insufficientScope, .bindingMismatch, .insufficientDetails: self = .insufficientScope
+        case .overScoped, .unknownClient: self = .unapprovedClient
         case .invalidProof, .proofReplayed: self = .invalidProof
         case .nonceRequired: self = .nonceRequired
         case .stepUpRequired: self = .insufficientAuthentication
@@ -41,6 +44,8 @@ enum ChallengeError {
             ", error=\"invalid_token\", error_description=\"The access token is not valid for this request\""
         case .insufficientScope:
             ", error=\"insufficient_scope\", error_description=\"The access token does not carry what this request requires\""
+        case .unapprovedClient:
+            ", error=\"insufficient_scope\", error_description=\"The access token is not approved for its client\""
         case .invalidProof:
             ", error=\"invalid_dpop_proof\", error_description=\"The DPoP proof is not valid for this request\""
         case .nonceRequired:
@@ -76,13 +81,8 @@ extension DecisionState {
         // An answer that does not fit so far must stay known as one.
         guard answer.isComplete else { return }
         if error == .insufficientAuthentication { appendAuthentication(table, rule) }
-        let mark = answer.text.count
-        answer.text.append(", scope=\"")
-        appendRequired(table, rule, catalogue, heldBy: nil)
-        answer.text.append(0x22)
-        if answer.text.count - mark > ChallengeError.scopeBytesMax || answer.text.overflowed {
-            answer.text.rewind(to: mark)
-        }
+        // Whoever is told of scopes asks for them.
+        if error != .unapprovedClient { appendScopes(table, rule, catalogue) }
         let isOpen = error == .none || (error == .invalidRequest && scheme == .none)
         if !isDPoP, isOpen, rule.proof != .certificate {
             let mark = answer.text.count
@@ -91,6 +91,19 @@ extension DecisionState {
             if answer.text.overflowed { answer.text.rewind(to: mark) }
         }
         answer.close(.challenge, from: start)
+    }
+
+    /// `, scope="…"`, where the list is not too long.
+    private mutating func appendScopes(
+        _ table: borrowing HostTable, _ rule: RouteRule, _ catalogue: borrowing Catalogue
+    ) {
+        let mark = answer.text.count
+        answer.text.append(", scope=\"")
+        appendRequired(table, rule, catalogue, heldBy: nil)
+        answer.text.append(0x22)
+        if answer.text.count - mark > ChallengeError.scopeBytesMax || answer.text.overflowed {
+            answer.text.rewind(to: mark)
+        }
     }
 
     private func isChallengedAsDPoP(_ reason: Reason, _ demand: ProofDemand) -> Bool {

@@ -124,6 +124,10 @@ extension DecisionState {
         guard answer.isComplete, answer.freeCount >= finishBytes(.granted, label: snapshot.label) else {
             return .overloaded
         }
+        guard !isRehearsal else {
+            possession = .recorded
+            return nil
+        }
         switch proofs.add(proof, now: now) {
         case .added:
             possession = .recorded

@@ -53,9 +53,9 @@ extension DecisionState {
         let reason: Reason
         switch findClient(facts.certificate, bytes, table, now: now) {
         case .client(let client):
-            if collectsDetails { collectClient(table, client, catalogue) }
-            if table.holds(client, rule) {
-                writeGranted(client, table: table, rule: rule, catalogue: catalogue)
+            if collectsDetails { collectClient(table, client, catalogue, now: now) }
+            if table.holds(client, rule, catalogue, now: now) {
+                writeGranted(client, table: table, rule: rule, catalogue: catalogue, now: now)
                 return allow(.certificate, snapshot)
             }
             reason = .insufficientScope
@@ -146,13 +146,14 @@ extension DecisionState {
     /// The client's scopes in byte order of their names; where they would not fit beside the rest, those that the port
     /// required and the mark `"shortened"`, as for tokens.
     private mutating func writeGranted(
-        _ client: PortClient, table: borrowing PortTable, rule: PortRule, catalogue: borrowing Catalogue
+        _ client: PortClient, table: borrowing PortTable, rule: PortRule, catalogue: borrowing Catalogue, now: Int64
     ) {
         // An answer that does not fit so far must stay known as one.
         guard answer.isComplete else { return }
         let start = answer.text.count
         for index in 0..<client.scopeCount {
             guard answer.isComplete, let scope = table.scope(of: client, inNameOrder: index) else { break }
+            guard catalogue.counts(scope, at: now) else { continue }
             appendScope(catalogue.scopeName(scope), from: start)
         }
         let isWhole = answer.isComplete && answer.text.count - start <= Grant.textBytesMax
@@ -162,7 +163,7 @@ extension DecisionState {
                 let scope =
                     index < rule.allCount
                     ? table.scope(of: rule, all: index) : table.scope(of: rule, any: index - rule.allCount)
-                guard let scope, table.holds(client, scope) else { continue }
+                guard let scope, table.holds(client, scope), catalogue.counts(scope, at: now) else { continue }
                 appendScope(catalogue.scopeName(scope), from: start)
             }
             answer.text.append(" \"shortened\"")
@@ -173,5 +174,31 @@ extension DecisionState {
     private mutating func appendScope(_ name: Span<UInt8>, from start: Int) {
         if answer.text.count > start { answer.text.append(0x20) }
         answer.text.append(name)
+    }
+}
+
+extension PortTable {
+    /// Whether the client holds what the rule requires: all of `all`, and one of `any` where there are any. A scope
+    /// that has ended is held by nobody.
+    func holds(_ client: PortClient, _ rule: PortRule, _ catalogue: borrowing Catalogue, now: Int64) -> Bool {
+        guard holds(client, rule) else { return false }
+        for index in 0..<rule.allCount {
+            guard let scope = scope(of: rule, all: index), catalogue.counts(scope, at: now) else { return false }
+        }
+        guard rule.anyCount > 0 else { return true }
+        for index in 0..<rule.anyCount {
+            if let scope = scope(of: rule, any: index), holds(client, scope), catalogue.counts(scope, at: now) {
+                return true
+            }
+        }
+        return false
+    }
+}
+
+extension Catalogue {
+    /// Whether a scope counts at this time: it has not ended, and can be read.
+    func counts(_ scope: UInt16, at now: Int64) -> Bool {
+        guard let term = scopeTerm(scope) else { return false }
+        return !term.hasEnded(at: now)
     }
 }

@@ -71,17 +71,18 @@ public final class Decider {
     ///   - auditPrefix: 16 hexadecimal characters, unique to this decider since the daemon started.
     ///   - proofs: shared by all deciders that a client's requests may come to; by default this decider's own.
     ///   - introspections: where the replies of issuers are found; by default this decider's own.
+    ///   - isRehearsal: its answers go to nobody: it uses no proof up and signs nothing.
     public init(
         board: SnapshotBoard, reader: consuming PolicyReader, tokenCacheEntriesMax: Int, auditPrefix: [UInt8],
         proofs: ProofRecords = ProofRecords(entriesMax: 1_024, startedAt: .min),
-        introspections: IntrospectionRecords = IntrospectionRecords(entriesMax: 1_024)
+        introspections: IntrospectionRecords = IntrospectionRecords(entriesMax: 1_024), isRehearsal: Bool = false
     ) {
         self.board = board
         turn = DecisionTurn(
             reader: reader,
             state: DecisionState(
                 tokenCacheEntriesMax: tokenCacheEntriesMax, auditPrefix: auditPrefix, proofs: proofs,
-                introspections: introspections))
+                introspections: introspections, isRehearsal: isRehearsal))
     }
 
     /// Decides on one request.

@@ -32,12 +32,40 @@ public struct DecisionDetails: Sendable {
     public var granted: [[UInt8]] = []
     /// Of a connection without HTTP: the policy's name of the client.
     public var client: [UInt8]?
+    /// What is approved for the client of a token; nil where the policy does not list it.
+    public var baseline: ClientBaseline?
+    /// What the token amounts to beyond it, in byte order.
+    public var excess: [[UInt8]] = []
+    /// Old names on the token, in byte order.
+    public var oldScopes: [[UInt8]] = []
     /// The name in its certificate that the client is known by, as the policy spells it.
     public var identity: [UInt8]?
     public var observedReason: Reason?
     public var observeUntil: Int64?
 
     public init() {}
+}
+
+/// What the policy approves for a client that is known by its identifier, in names.
+public struct ClientBaseline: Sendable, Equatable {
+    /// Scopes approved for a time.
+    public struct TemporaryGrant: Sendable, Equatable {
+        /// In byte order.
+        public var scopes: [[UInt8]]
+        /// Unix seconds from which on it is over.
+        public var until: Int64
+        public var reason: [UInt8]
+        public var isOver: Bool
+    }
+
+    /// As the policy calls the client.
+    public var name: [UInt8]
+    public var rule: ClientModel.ExcessRule
+    /// In byte order, without those of grants.
+    public var scopes: [[UInt8]]
+    public var grants: [TemporaryGrant]
+    /// Unix seconds; nil enforces.
+    public var observeUntil: Int64?
 }
 
 extension Decider {
@@ -99,11 +127,31 @@ extension DecisionState {
         details.revokedBy = revokedBy
     }
 
-    mutating func collectGrant(_ grant: Grant, _ catalogue: borrowing Catalogue) {
-        var names: [[UInt8]] = []
-        for scope in grant.scopes { names.append([UInt8](copying: catalogue.scopeName(scope))) }
-        names.sort { $0.lexicographicallyPrecedes($1) }
-        details.granted = names
+    mutating func collectGrant(
+        _ grant: Grant, of token: VerifiedToken, _ catalogue: borrowing Catalogue, _ reader: borrowing PolicyReader,
+        now: Int64
+    ) {
+        details.granted = sortedNames(of: grant.scopes, catalogue)
+        let expansion = ScopeExpansion(token.scopeText, catalogue, now: now)
+        details.oldScopes = sortedNames(of: expansion.oldNames, catalogue)
+        guard catalogue.issuerClients(token.issuerIndex)?.areListed ?? false,
+            let record = reader.client(issuer: token.issuerIndex, identifier: token.client), record.isReadable
+        else { return }
+        let approved = ScopeSet(approvedBy: record, catalogue: catalogue, now: now)
+        details.excess = sortedNames(of: excess(of: expansion, approved, catalogue), catalogue)
+        var baseline = ClientBaseline(
+            name: [UInt8](copying: record.name), rule: record.rule,
+            scopes: sortedNames(of: (0..<record.scopeCount).compactMap { record.scope($0) }, catalogue), grants: [],
+            observeUntil: record.observeUntil > .min ? record.observeUntil : nil)
+        for index in 0..<record.grantCount {
+            guard let grant = record.grant(index) else { continue }
+            let scopes = (0..<grant.scopeCount).compactMap { record.scope(of: grant, $0) }
+            baseline.grants.append(
+                ClientBaseline.TemporaryGrant(
+                    scopes: sortedNames(of: scopes, catalogue), until: grant.until,
+                    reason: [UInt8](copying: record.reason(of: grant)), isOver: grant.until <= now))
+        }
+        details.baseline = baseline
     }
 }
 
@@ -126,12 +174,14 @@ extension DecisionState {
     }
 
     mutating func collectClient(
-        _ table: borrowing PortTable, _ client: PortClient, _ catalogue: borrowing Catalogue
+        _ table: borrowing PortTable, _ client: PortClient, _ catalogue: borrowing Catalogue, now: Int64
     ) {
         details.client = [UInt8](copying: table.name(of: client))
         details.identity = [UInt8](copying: table.identity(of: client))
         for index in 0..<client.scopeCount {
-            guard let scope = table.scope(of: client, inNameOrder: index) else { continue }
+            guard let scope = table.scope(of: client, inNameOrder: index), catalogue.counts(scope, at: now) else {
+                continue
+            }
             details.granted.append([UInt8](copying: catalogue.scopeName(scope)))
         }
     }

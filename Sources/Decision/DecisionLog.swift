@@ -25,6 +25,7 @@ extension Decider {
         append(",\"client\":", token.client, to: &line, valueBytesMax)
         append(",\"scopes\":", token.scopeText, to: &line, valueBytesMax)
         append(",\"actor\":", token.actorSubject, to: &line, valueBytesMax)
+        if let remarks { append(remarks: remarks, to: &line, valueBytesMax) }
         appendTokenState(token, to: &line, valueBytesMax)
         switch token.confirmation {
         case .none: break
@@ -34,6 +35,42 @@ extension Decider {
         guard let fault = state.proofFault else { return }
         line.append(",\"proof\":")
         line.append(jsonLiteral: fault)
+    }
+
+    private func append(remarks: GrantRemarks, to line: inout ByteWriter, _ valueBytesMax: Int) {
+        let clientName = remarks.clientName
+        append(",\"client_name\":", clientName.span, to: &line, valueBytesMax)
+        let excess = append(remarks.excess, ",\"excess\":", to: &line, valueBytesMax)
+        if excess < remarks.excessCount {
+            line.append(",\"excess_left_out\":")
+            line.append(decimal: UInt64(remarks.excessCount - excess))
+        }
+        let oldScopes = append(remarks.oldScopes, ",\"old_scopes\":", to: &line, valueBytesMax)
+        if oldScopes < remarks.oldScopeCount {
+            line.append(",\"old_scopes_left_out\":")
+            line.append(decimal: UInt64(remarks.oldScopeCount - oldScopes))
+        }
+    }
+
+    /// The first names that take up to twice `valueBytesMax` bytes: no list keeps a line out of the log.
+    /// - Returns: how many.
+    private func append(
+        _ names: [[UInt8]], _ member: StaticString, to line: inout ByteWriter, _ valueBytesMax: Int
+    ) -> Int {
+        guard !names.isEmpty else { return 0 }
+        line.append(member)
+        var written = 0
+        var bytesCount = 0
+        for name in names {
+            bytesCount += name.count
+            guard bytesCount <= 2 * valueBytesMax || written == 0 else { break }
+            line.append(written == 0 ? "[" : ",")
+            let shown = Array(name.prefix(cut(name.span, valueBytesMax)))
+            line.append(jsonString: shown.span)
+            written += 1
+        }
+        line.append("]")
+        return written
     }
 
     /// What is needed to find out why a token was refused that is good in itself.

@@ -22,6 +22,8 @@ struct DecisionState: ~Copyable {
     let proofVerifier = ProofVerifier()
     let proofs: ProofRecords
     let introspections: IntrospectionRecords
+    /// Nobody gets the answers.
+    let isRehearsal: Bool
     var transactions = TransactionCache()
     var nonces = ProofNonces()
     var certificateText = CertificateText()
@@ -47,6 +49,8 @@ struct DecisionState: ~Copyable {
     var observedReason: Reason?
     /// The rule that the last decision came to, with its service; for explanations.
     var rule: RouteRule?
+    /// What the last decision's token amounts to, where there is something to say of it or its client.
+    var noted: Grant?
     var collectsDetails = false
     var details = DecisionDetails()
 
@@ -54,8 +58,10 @@ struct DecisionState: ~Copyable {
     var auditSequence: UInt64 = 0
 
     init(
-        tokenCacheEntriesMax: Int, auditPrefix: [UInt8], proofs: ProofRecords, introspections: IntrospectionRecords
+        tokenCacheEntriesMax: Int, auditPrefix: [UInt8], proofs: ProofRecords, introspections: IntrospectionRecords,
+        isRehearsal: Bool = false
     ) {
+        self.isRehearsal = isRehearsal
         self.proofs = proofs
         self.introspections = introspections
         tokens = TokenCache(entriesMax: tokenCacheEntriesMax)
@@ -75,6 +81,7 @@ struct DecisionState: ~Copyable {
         presented = nil
         observedReason = nil
         rule = nil
+        noted = nil
         if collectsDetails { details = DecisionDetails() }
     }
 
@@ -103,6 +110,8 @@ struct DecisionState: ~Copyable {
         forwardsToken = service.forwardsToken
         writeRoute(table.label(of: rule), service.name)
         if collectsDetails { collectRule(table, rule, service, catalogue, snapshot.issuers) }
+        // Before everything else that the service says, what is public among it.
+        if service.hasEnded(at: now) { return deny(.publicationEnded, snapshot) }
         switch rule.ground {
         case .public:
             guard isMetadataSpelledPlainly(bytes.bytes(at: facts.target)) else {
@@ -115,7 +124,7 @@ struct DecisionState: ~Copyable {
         let reason: Reason
         switch check(
             facts, bytes, port: port, table: table, rule: rule, service: service, catalogue: catalogue,
-            snapshot: snapshot, now: now, limits: limits)
+            reader: reader, snapshot: snapshot, now: now, limits: limits)
         {
         case .refused(let found):
             reason = found
@@ -134,7 +143,7 @@ struct DecisionState: ~Copyable {
             }
         case .owed(let outcome): return outcome
         }
-        if reason.status != 503, rule.observeUntil > now {
+        if isObserved(reason, rule, now: now) {
             observedReason = reason
             if collectsDetails { details.observedReason = reason }
             return allow(.observed, snapshot)
@@ -142,6 +151,18 @@ struct DecisionState: ~Copyable {
         writeChallenge(
             reason, table: table, rule: rule, service: service, catalogue: catalogue, issuers: snapshot.issuers)
         return deny(reason, snapshot)
+    }
+
+    /// Whether a denial is let through and recorded. The route's date lets through whatever a token may lack, the
+    /// client's what its own tokens may not do; neither what could not be decided.
+    private func isObserved(_ reason: Reason, _ rule: RouteRule, now: Int64) -> Bool {
+        if reason.status == 503 { return false }
+        if rule.observeUntil > now { return true }
+        guard let noted, noted.observeUntil > now else { return false }
+        switch reason {
+        case .overScoped, .insufficientScope, .bindingMismatch, .insufficientDetails, .stepUpRequired: return true
+        default: return false
+        }
     }
 
     private enum Granting {
@@ -157,7 +178,7 @@ struct DecisionState: ~Copyable {
         limits: DecisionLimits
     ) -> Granting {
         let mark = answer.text.count
-        if service.hasTransactionToken {
+        if service.hasTransactionToken, !isRehearsal {
             switch writeTransactionToken(
                 token, grant, table: table, rule: rule, service: service, catalogue: catalogue, snapshot: snapshot,
                 now: now, mayVerify: limits.mayVerify)
@@ -276,7 +297,7 @@ struct DecisionState: ~Copyable {
     private mutating func check(
         _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16, table: borrowing HostTable,
         rule: RouteRule, service: borrowing ServiceRecord, catalogue: borrowing Catalogue,
-        snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
+        reader: borrowing PolicyReader, snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
     ) -> Check {
         let credential: ByteRange
         switch findCredential(
@@ -297,7 +318,7 @@ struct DecisionState: ~Copyable {
         }
         switch check(
             found, facts, bytes, port: port, table: table, rule: rule, service: service, catalogue: catalogue,
-            snapshot: snapshot, now: now, limits: limits)
+            reader: reader, snapshot: snapshot, now: now, limits: limits)
         {
         case .grant(let grant): return .satisfied(found, grant)
         case .refused(let reason):
@@ -307,80 +328,5 @@ struct DecisionState: ~Copyable {
             token = found
             return .owed(outcome)
         }
-    }
-
-    private enum TokenUse {
-        case grant(Grant)
-        case refused(Reason)
-        case owed(Outcome)
-    }
-
-    /// The same, once the token is known to be good in itself.
-    private mutating func check(
-        _ found: VerifiedToken, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, port: UInt16,
-        table: borrowing HostTable, rule: RouteRule, service: borrowing ServiceRecord, catalogue: borrowing Catalogue,
-        snapshot: DecisionSnapshot, now: Int64, limits: DecisionLimits
-    ) -> TokenUse {
-        guard service.allows(issuer: found.issuerIndex) else { return .refused(.issuerNotAllowed) }
-        guard service.audience.count == 0 || found.hasAudience(service.audience) else {
-            return .refused(.audienceMismatch)
-        }
-        let place = ProofPlace(
-            demand: rule.proof, demandsNonce: rule.demandsNonce,
-            port: service.publicPort > 0 ? service.publicPort : port)
-        switch confirm(found, facts, bytes, place, snapshot, now: now, limits: limits) {
-        case .held: break
-        case .refused(let reason): return .refused(reason)
-        case .owed:
-            uncountHit()
-            return .owed(.verificationOwed)
-        }
-        let grant = tokens.grant(of: found, activation: snapshot.activation) ?? remember(found, catalogue, snapshot)
-        if collectsDetails { collectGrant(grant, catalogue) }
-        guard holds(grant, table, rule) else { return .refused(.insufficientScope) }
-        guard bindingsHold(found, table, rule) else { return .refused(.bindingMismatch) }
-        guard detailsHold(found, table, rule) else { return .refused(.insufficientDetails) }
-        guard isAuthenticationEnough(found, table, rule, now: now) else { return .refused(.stepUpRequired) }
-        return .grant(grant)
-    }
-
-    private mutating func remember(
-        _ token: VerifiedToken, _ catalogue: borrowing Catalogue, _ snapshot: DecisionSnapshot
-    ) -> Grant {
-        let grant = grants.grant(
-            forScopes: token.scopeText, activation: snapshot.activation, catalogue: catalogue)
-        tokens.setGrant(grant, of: token)
-        return grant
-    }
-
-    private func holds(_ grant: Grant, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
-        guard rule.allCount + rule.anyCount > 0 else { return false }
-        for index in 0..<rule.allCount {
-            guard let scope = table.scope(of: rule, all: index), grant.contains(scope) else { return false }
-        }
-        guard rule.anyCount > 0 else { return true }
-        for index in 0..<rule.anyCount {
-            if let scope = table.scope(of: rule, any: index), grant.contains(scope) { return true }
-        }
-        return false
-    }
-
-    /// Exact bytes, never empty.
-    private func bindingsHold(_ token: VerifiedToken, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
-        for index in 0..<rule.bindingCount {
-            guard let binding = table.binding(of: rule, index) else { return false }
-            let segment = target.decoded.bytes.bytes(at: target.decodedSegment(binding.segment))
-            guard segment.count > 0, let claim = token.boundClaim(binding.claimIndex), equal(claim, segment)
-            else { return false }
-        }
-        return true
-    }
-
-    /// What `authorization_details` must allow (RFC 9396 §2), worked out when the token was verified.
-    private func detailsHold(_ token: VerifiedToken, _ table: borrowing HostTable, _ rule: RouteRule) -> Bool {
-        for index in 0..<rule.detailCount {
-            guard let detail = table.detail(of: rule, index), token.satisfies(detail: detail) else { return false }
-        }
-        return true
     }
 }

@@ -23,7 +23,7 @@ struct DecisionTurn: ~Copyable {
         limits: DecisionLimits
     ) -> Outcome {
         refresh(board)
-        if notedEpoch != epoch { noteProofRules(now: now) }
+        if notedEpoch != epoch, !state.isRehearsal { noteProofRules(now: now) }
         state.begin()
         guard let held else {
             finishWithoutPolicy()

@@ -1,24 +1,51 @@
 internal import Octets
 internal import PolicyTables
 
-/// What a token's scopes amount to under one policy version: everything they imply, wildcards included.
+/// What a token's scopes amount to under one policy version, for a while: everything they imply, wildcards included,
+/// without what has ended, and within what is approved for the client.
 final class Grant {
     /// Longest text kept; a longer one is given as the scopes that the route required.
     static let textBytesMax = 2_048
 
     /// `DecisionSnapshot.activation` of the policy that it belongs to.
     let activation: UInt64
-    /// Effective scopes as the policy numbers them, ascending.
+    /// Effective scopes as the policy numbers them, ascending; with a `refusal`, those of the token.
     let scopes: [UInt16]
     /// Their names in byte order, separated by single spaces; empty when longer than `textBytesMax`.
     let text: [UInt8]
     let isTextWhole: Bool
+    /// Unix seconds: in `[validFrom, validUntil)` nothing that it was made of begins or ends.
+    let validFrom: Int64
+    let validUntil: Int64
+    /// Why nothing is granted, whatever the scopes; nil otherwise.
+    let refusal: Reason?
+    /// Unix seconds until which what the client's tokens may not do is let through; `Int64.min` enforces.
+    let observeUntil: Int64
+    /// What is to be said of the token beside the decision; nil for nothing.
+    let remarks: GrantRemarks?
+    /// Whether the list carries old names, so that there is something to say of its client.
+    let hasOldNames: Bool
 
-    init(activation: UInt64, scopes: [UInt16], text: [UInt8], isTextWhole: Bool) {
+    init(
+        activation: UInt64, scopes: [UInt16], text: [UInt8], isTextWhole: Bool, validFrom: Int64 = .min,
+        validUntil: Int64 = .max, refusal: Reason? = nil, observeUntil: Int64 = .min, remarks: GrantRemarks? = nil,
+        hasOldNames: Bool = false
+    ) {
         self.activation = activation
         self.scopes = scopes
         self.text = text
         self.isTextWhole = isTextWhole
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+        self.refusal = refusal
+        self.observeUntil = observeUntil
+        self.remarks = remarks
+        self.hasOldNames = hasOldNames
+    }
+
+    /// Whether it may be used at this time, under this activation.
+    func isValid(at now: Int64, activation current: UInt64) -> Bool {
+        activation == current && now < validUntil && now >= validFrom
     }
 
     func contains(_ scope: UInt16) -> Bool {
@@ -33,8 +60,9 @@ final class Grant {
     }
 }
 
-/// Grants of one policy version, one for each different list of scopes that tokens carry. Made on a token's first
-/// use under a version, never on the way of a token seen before.
+/// Grants of one policy version, one for each different list of scopes that tokens carry, and for each client where
+/// the policy says something of it. Made on a token's first use under a version and after something has ended, not on
+/// the way of any other token seen before.
 struct GrantTable: ~Copyable {
     /// Different lists kept; beyond it the table starts anew.
     private static let entriesMax = 4_096
@@ -49,23 +77,22 @@ struct GrantTable: ~Copyable {
 
     init() {}
 
+    /// Of a list alone, whoever carries it.
     mutating func grant(
-        forScopes text: Span<UInt8>, activation current: UInt64, catalogue: borrowing Catalogue
+        forScopes text: Span<UInt8>, activation current: UInt64, catalogue: borrowing Catalogue, now: Int64
     ) -> Grant {
-        if current != activation || grants.count >= GrantTable.entriesMax {
-            grants.removeAll(keepingCapacity: true)
-            for place in recent.indices { recent[place] = nil }
-            activation = current
-        }
+        follow(current)
         let place = GrantTable.place(of: text)
         let list = recentLists[place]
-        if let known = recent[place], equal(list.span, text) { return known }
+        if let known = recent[place], known.isValid(at: now, activation: current), equal(list.span, text) {
+            return known
+        }
         let key = [UInt8](copying: text)
         let grant: Grant
-        if let known = grants[key] {
+        if let known = self.grant(key, now: now) {
             grant = known
         } else {
-            grant = GrantTable.expand(text, activation: current, catalogue)
+            grant = ScopeExpansion(text, catalogue, now: now).grant(activation: current, catalogue: catalogue)
             grants[key] = grant
         }
         recentLists[place] = key
@@ -73,32 +100,27 @@ struct GrantTable: ~Copyable {
         return grant
     }
 
+    /// Beyond `entriesMax`, and under another activation, it starts anew.
+    mutating func follow(_ current: UInt64) {
+        guard current != activation || grants.count >= GrantTable.entriesMax else { return }
+        grants.removeAll(keepingCapacity: true)
+        for place in recent.indices { recent[place] = nil }
+        activation = current
+    }
+
+    /// - Returns: nil when there is none that may be used at this time.
+    func grant(_ key: [UInt8], now: Int64) -> Grant? {
+        guard let known = grants[key], known.isValid(at: now, activation: activation) else { return nil }
+        return known
+    }
+
+    mutating func keep(_ grant: Grant, _ key: [UInt8]) { grants[key] = grant }
+
     /// Of its length and its last bytes, which differ more often than the first ones.
     private static func place(of text: Span<UInt8>) -> Int {
         let count = text.count
         let last = count < 8 ? text.littleEndianTail(at: 0, filler: 0) : text.littleEndianWord(at: count - 8)
         let mixed = (last ^ UInt64(truncatingIfNeeded: count)) &* 0xD6E8_FEB8_6659_FD93
         return Int(truncatingIfNeeded: mixed >> 58) & (recentMax - 1)
-    }
-
-    static func expand(_ text: Span<UInt8>, activation: UInt64, _ catalogue: borrowing Catalogue) -> Grant {
-        var effective = Set<UInt16>()
-        var index = 0
-        while index < text.count {
-            let start = index
-            while index < text.count, text[index] != 0x20 { index += 1 }
-            // A name that the policy does not know grants nothing, and `*` is a name like any other.
-            if index > start, let scope = catalogue.scopeID(of: text.extracting(start..<index)) {
-                catalogue.forEachImplied(by: scope) { effective.insert($0) }
-            }
-            index += 1
-        }
-        let scopes = effective.sorted()
-        var names: [[UInt8]] = []
-        for scope in scopes { names.append([UInt8](copying: catalogue.scopeName(scope))) }
-        names.sort { $0.lexicographicallyPrecedes($1) }
-        let joined = Array(names.joined(separator: [0x20]))
-        let whole = joined.count <= Grant.textBytesMax
-        return Grant(activation: activation, scopes: scopes, text: whole ? joined : [], isTextWhole: whole)
     }
 }

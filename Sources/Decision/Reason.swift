@@ -50,6 +50,8 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case portNotAllowed = 27
     /// The proxy sent more about the request than is taken.
     case requestTooLarge = 28
+    /// What the service published has ended, and nothing has taken its place.
+    case publicationEnded = 29
 
     // Credentials: 401 with `invalid_request`, 400 at the client.
     /// More than one credential, or more than one way of sending it.
@@ -104,6 +106,10 @@ public enum Reason: UInt16, CaseIterable, Sendable {
     case bindingMismatch = 61
     /// `authorization_details` do not allow what the route demands (RFC 9396).
     case insufficientDetails = 62
+    /// The token amounts to more than is approved for its client.
+    case overScoped = 63
+    /// The client is none of the policy's, and the issuer's unknown clients are refused.
+    case unknownClient = 64
 
     // The certificate on a connection without HTTP: closed.
     /// The client presented no certificate.
@@ -198,6 +204,9 @@ public enum Reason: UInt16, CaseIterable, Sendable {
         case .statusInvalid: "status_invalid"
         case .statusSuspended: "status_suspended"
         case .lifetimeTooLong: "lifetime_too_long"
+        case .publicationEnded: "publication_ended"
+        case .overScoped: "over_scoped"
+        case .unknownClient: "unknown_client"
         }
     }
 

@@ -105,11 +105,11 @@ struct TokenCache: ~Copyable {
 
     // MARK: what was worked out of the token that was found or put in last; of any other nothing is known
 
-    /// What the token amounts to under the policy of this activation; nil when that was not worked out yet.
-    func grant(of token: VerifiedToken, activation: UInt64) -> Grant? {
-        guard let place = place(of: token), let grant = entries[place].grant, grant.activation == activation else {
-            return nil
-        }
+    /// What the token amounts to under the policy of this activation at this time; nil when that was not worked out.
+    func grant(of token: VerifiedToken, activation: UInt64, now: Int64) -> Grant? {
+        guard let place = place(of: token), let grant = entries[place].grant,
+            grant.isValid(at: now, activation: activation)
+        else { return nil }
         return grant
     }
 

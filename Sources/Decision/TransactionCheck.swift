@@ -12,7 +12,8 @@ enum TransactionResult {
 }
 
 extension DecisionState {
-    /// Writes the transaction token of an allow: one that was made before, or a new one.
+    /// Writes the transaction token of an allow: one that was made before, or a new one. One that was made before says
+    /// the same scopes: it ends before anything does that they are made of.
     mutating func writeTransactionToken(
         _ token: VerifiedToken, _ grant: Grant, table: borrowing HostTable, rule: RouteRule,
         service: borrowing ServiceRecord, catalogue: borrowing Catalogue, snapshot: DecisionSnapshot, now: Int64,
@@ -33,7 +34,9 @@ extension DecisionState {
         let settings = snapshot.issuers.issuers[token.issuerIndex].settings
         let issuer = settings.issuer
         // Within the leeway the client's token is good, and so is what it is exchanged for.
-        let end = token.expiresAt &+ settings.leewaySeconds
+        var end = token.expiresAt &+ settings.leewaySeconds
+        // Not beyond what it says of the scopes and of the service: whoever takes it does not ask here again.
+        end = min(end, grant.validUntil, service.until)
         let claims = TransactionClaims(
             tokenIssuer: String(decoding: issuer, as: UTF8.self),
             audience: String(lossy: service.audience.count > 0 ? service.audience : service.name),

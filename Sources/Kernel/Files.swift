@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// What tells one version of a file from another without reading it.
-public struct FileStamp: Equatable, Sendable {
+public struct FileStamp: Hashable, Sendable {
     public let device: UInt64
     public let inode: UInt64
     public let byteCount: Int64
@@ -112,6 +112,11 @@ public enum Files {
     public static func resolve(_ path: String, against folder: String) -> String {
         if path.hasPrefix("/") || folder.isEmpty || folder == "." { return path }
         return folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
+    }
+
+    /// For reading as it comes, of whatever size.
+    public static func openForReading(_ path: String) throws(SystemError) -> FileDescriptor {
+        try open(path, O_RDONLY | O_NOCTTY)
     }
 
     static func open(_ path: String, _ flags: Int32, mode: UInt32 = 0) throws(SystemError) -> FileDescriptor {

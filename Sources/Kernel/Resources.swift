@@ -61,6 +61,20 @@ public enum Accounts {
     public static var ownUserID: UInt32 { geteuid() }
     public static var ownGroupID: UInt32 { getegid() }
 
+    /// The login name of this process's user; nil for one that has none.
+    public static var ownUserName: String? {
+        var record = unsafe passwd()
+        var name: String?
+        // SAFETY: the name is copied while the buffer lives.
+        _ = unsafe lookUp { buffer, size in
+            var found: UnsafeMutablePointer<passwd>?
+            let code = unsafe getpwuid_r(geteuid(), &record, buffer, size, &found)
+            name = unsafe found.flatMap { unsafe $0.pointee.pw_name }.map { unsafe String(cString: $0) }
+            return unsafe (code, found.map { unsafe $0.pointee.pw_uid })
+        }
+        return name
+    }
+
     /// The id of a user named by login name or decimal number; nil when there is none.
     public static func userID(_ name: String) -> UInt32? {
         if let number = number(name) { return number }

@@ -22,6 +22,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was asked for is held by somebody else at the moment, or not ready.
     public var isWouldBlock: Bool { code == EWOULDBLOCK }
 
+    /// A file has more bytes than it may.
+    public var isTooLarge: Bool { code == EFBIG }
+
     /// What was to be made is there already.
     public var isAlreadyThere: Bool { code == EEXIST }
 

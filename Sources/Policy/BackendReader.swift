@@ -107,7 +107,8 @@ extension ModelReader {
             metadataPlaces[key] = (service: name, resource: resource, position: position(node))
             return
         }
-        let owner = "that of the service \(quoted(first.service)) in line \(first.position.line)"
+        let line = sink.lineName(of: first.position, from: position(node))
+        let owner = "that of the service \(quoted(first.service)) in \(line)"
         let message =
             first.resource == resource
             ? "the resource \(quoted(resource)) is already \(owner)"

@@ -1,12 +1,13 @@
 internal import PolicyTables
 
-/// Reading `clients`: who is known by which certificate, and the scopes approved for each.
+/// Reading `clients`: who is known by what in tokens or by which certificate, and what is approved for each.
 extension ModelReader {
     static let clientsMax = 65_535
 
+    /// May be called for several mappings, behind roles and issuers; `finishClients` comes after the last.
     func readClients(_ node: Int) {
         guard tree.kind(node) == .mapping else {
-            wrongType(node, "`clients` is a mapping of names to clients", "write `prometheus:` and its keys below it")
+            wrongType(node, "`clients` is a mapping of names to clients", "write `web-frontend:` and its keys below it")
             return
         }
         guard tree.after(node) > node + 1 else {
@@ -14,51 +15,105 @@ extension ModelReader {
                 .emptyValue, at: position(node), "`clients` is empty", mend: "list at least one client, or remove it")
             return
         }
-        var expansion = ClientScopes(model.scopes)
+        approvals.prepare(model.scopes, ownCount: scopeNotes.ownCount)
         forEachEntry(node) { key, value, name in
-            guard clientPositions.count < ModelReader.clientsMax else {
-                if clientPositions.count == ModelReader.clientsMax {
+            if let first = approvals.clientKeys[name] { return duplicateKey(key, first: first) }
+            guard approvals.clientKeys.count < ModelReader.clientsMax else {
+                if !approvals.hasTooManyClients {
                     sink.error(
                         .limitExceeded, at: position(key), "more than \(ModelReader.clientsMax) clients",
                         mend: "split the policy for separate daemons")
-                    clientPositions.append(position(key))
                 }
+                approvals.hasTooManyClients = true
                 return
             }
-            clientPositions.append(position(key))
-            let bytes = tree.bytes(key)
-            if bytes.isEmpty || bytes.count > 64 || !bytes.allSatisfy(isNameCharacter) {
-                sink.error(
-                    .badName, at: position(key), "\(quoted(name)) is no name of a client",
-                    mend: "use 1 to 64 letters, digits, `_`, `-` and `.`")
-            }
-            readClient(value, key, name, &expansion)
+            approvals.clientKeys[name] = key
+            checkName(key, name, "a client")
+            readClient(value, key, name)
         }
     }
 
-    private func readClient(_ node: Int, _ key: Int, _ name: String, _ expansion: inout ClientScopes) {
+    private func readClient(_ node: Int, _ key: Int, _ name: String) {
         guard let fields = fields(node, ClientKey.self, at: position(key)) else { return }
-        let identity = readIdentity(fields, name)
-        guard let scopesNode = fields[.scopes] else {
-            sink.error(
-                .missingKey, at: fields.position, "a client without `scopes`",
-                mend: "add `scopes:` with those approved for it, as in `scopes: [read:metrics]`")
-            return
+        let hasCertificate = fields[.certificate] != nil
+        let hasTokens = !hasCertificate || fields[.clientID] != nil || fields[.issuer] != nil
+        if !hasTokens { refuseKeysOfTokens(fields) }
+        let identity = fields[.certificate].flatMap(readIdentity)
+        let token = hasTokens ? readTokenIdentity(fields, key, name) : nil
+        let scopes = readBaseline(fields, hasCertificate: hasCertificate)
+        var client = ClientModel(name: name, issuer: 0, identifier: "", scopes: scopes ?? [])
+        let isGood = !hasTokens || readTerms(fields, &client)
+        guard isGood, scopes != nil else { return }
+        if let identity {
+            clientPositions.append(position(key))
+            model.certificateClients.append(
+                CertificateClientModel(name: name, identity: identity, scopes: client.scopes))
         }
-        guard let scopes = readApproved(scopesNode, &expansion), let identity else { return }
-        model.certificateClients.append(CertificateClientModel(name: name, identity: identity, scopes: scopes))
+        if let token {
+            client.issuer = token.issuer
+            client.identifier = token.identifier
+            approvals.tokenClients.append(
+                Approvals.TokenClient(
+                    model: client, position: position(key),
+                    excessPosition: position(fields[.excess] ?? key)))
+        }
+    }
+
+    // MARK: What it may
+
+    /// Everything of `scopes` and `roles`; nil when any of it is wrong.
+    private func readBaseline(_ fields: Fields<ClientKey>, hasCertificate: Bool) -> [UInt16]? {
+        guard fields[.scopes] != nil || fields[.roles] != nil || (fields[.grants] != nil && !hasCertificate) else {
+            sink.error(
+                .missingKey, at: fields.position,
+                hasCertificate
+                    ? "a client without `scopes` and `roles`" : "a client without `scopes`, `roles` and `grants`",
+                mend: "add `scopes:` with those approved for it, as in `scopes: [orders:read]`")
+            return nil
+        }
+        approvals.expansion.begin()
+        var isGood = true
+        if let node = fields[.scopes] { isGood = addApproved(node, "`scopes` of a client") }
+        if let node = fields[.roles], !addRoles(node) { isGood = false }
+        return isGood ? approvals.expansion.scopes : nil
+    }
+
+    /// What holds for a client's tokens beside its scopes.
+    /// - Returns: whether all of it is good.
+    private func readTerms(_ fields: Fields<ClientKey>, _ client: inout ClientModel) -> Bool {
+        var isGood = true
+        if let node = fields[.grants] {
+            if let grants = readGrants(node, client.name) { client.grants = grants } else { isGood = false }
+        }
+        if let node = fields[.excess] {
+            switch choice(node, "on_excess", ["deny", "narrow", "alert"]) {
+            case "deny": client.excess = .deny
+            case "narrow": client.excess = .narrow
+            case "alert": client.excess = .alert
+            default: isGood = false
+            }
+        }
+        if case .observe(let until) = readMode(fields[.mode], fields[.until], fields.keyNode(.until)) {
+            client.observeUntil = until
+        }
+        return isGood
+    }
+
+    /// What would say something of tokens, on a client that has none.
+    private func refuseKeysOfTokens(_ fields: Fields<ClientKey>) {
+        for other in [ClientKey.grants, .excess, .mode, .until] {
+            guard let key = fields.keyNode(other) else { continue }
+            sink.error(
+                .notEnforced, at: position(key),
+                "\(quoted(tree.bytes(key))) of a client that is known by its certificate only is not enforced",
+                mend: "remove it; if the client has tokens too, add `client_id` with what they carry")
+        }
     }
 
     // MARK: Who it is
 
-    private func readIdentity(_ fields: Fields<ClientKey>, _ name: String) -> CertificateClientModel.Identity? {
-        guard let node = fields[.certificate] else {
-            sink.error(
-                .notEnforced, at: fields.position,
-                "the client \(quoted(name)) has no `certificate`; this build knows clients by certificate only",
-                mend: "add `certificate: { uri: … }`, or remove the client; it is never ignored")
-            return nil
-        }
+    /// - Parameter node: the value of its `certificate`.
+    private func readIdentity(_ node: Int) -> CertificateClientModel.Identity? {
         guard let (names, given) = readCertificateNames(node) else { return nil }
         if given.count > 1 {
             sink.error(
@@ -86,9 +141,10 @@ extension ModelReader {
             return nil
         }
         if let first = clientIdentities[identity] {
+            let here = position(given[0])
             sink.error(
-                .duplicateIdentity, at: position(given[0]),
-                "the client in line \(first.line) has the same name in its certificate",
+                .duplicateIdentity, at: here,
+                "the client in \(sink.lineName(of: first, from: here)) has the same name in its certificate",
                 mend: "make them one client; a connection must belong to one",
                 notes: [Diagnostic.Note(position: first, message: "the first one")])
             return nil
@@ -97,112 +153,67 @@ extension ModelReader {
         return identity
     }
 
-    // MARK: What it may
-
-    /// Scopes by index, ascending, implications and wildcards expanded; nil when any of them is wrong.
-    private func readApproved(_ node: Int, _ expansion: inout ClientScopes) -> [UInt16]? {
-        guard let members = listOrOne(node, "`scopes` of a client", example: "[read:metrics]") else { return nil }
-        var seen: [String: Int] = [:]
-        var isGood = true
-        expansion.begin()
-        for member in members {
-            guard let name = text(member, "an approved scope", example: "read:metrics") else {
-                isGood = false
-                continue
-            }
-            if let first = seen[name] {
-                repeated(member, "scope", first: first)
-                isGood = false
-                continue
-            }
-            seen[name] = member
-            if !addApproved(name, member, &expansion) { isGood = false }
-            if expansion.isOverLimit {
-                if !expansion.isLimitReported {
-                    sink.error(
-                        .limitExceeded, at: position(member),
-                        "the clients' scopes expand to more than \(ClientScopes.entriesMax) entries",
-                        mend: "approve fewer scopes for each client")
-                }
-                expansion.isLimitReported = true
-                return nil
-            }
+    /// - Returns: nil when it is not known whose tokens are meant; it has been reported.
+    private func readTokenIdentity(
+        _ fields: Fields<ClientKey>, _ key: Int, _ name: String
+    ) -> (issuer: UInt16, identifier: String)? {
+        let issuer = readClientIssuer(fields, name)
+        let node = fields[.clientID] ?? key
+        var identifier: String? = name
+        if fields[.clientID] != nil { identifier = readClientIdentifier(node) }
+        guard let issuer, let identifier else { return nil }
+        let identity = Approvals.TokenIdentity(issuer: issuer, identifier: Array(identifier.utf8))
+        if let first = approvals.identities[identity] {
+            sink.error(
+                .duplicateIdentity, at: position(node),
+                "the client in \(sink.lineName(of: first, from: position(node))) has the same identifier "
+                    + "\(quoted(identifier)) in tokens of \(quoted(model.issuers[Int(issuer)].issuer))",
+                mend: "make them one client, or give each its own `client_id`",
+                notes: [Diagnostic.Note(position: first, message: "the first one")])
+            return nil
         }
-        return isGood ? expansion.scopes : nil
+        approvals.identities[identity] = position(node)
+        return (issuer, identifier)
     }
 
-    private func addApproved(_ name: String, _ node: Int, _ expansion: inout ClientScopes) -> Bool {
-        guard name.utf8.contains(0x2A) else {
-            guard let scope = scopeIndex[name] else {
+    private func readClientIdentifier(_ node: Int) -> String? {
+        let bytesMax = ClientModel.identifierBytesMax
+        guard let identifier = text(node, "`client_id`", example: "0oa1b2c3", bytesMax: bytesMax) else { return nil }
+        guard identifier.unicodeScalars.allSatisfy(isVisible) else {
+            sink.error(
+                .badName, at: position(node),
+                "\(quoted(identifier)) is no identifier of a client: it has invisible signs",
+                mend: "write exactly what tokens carry, in 1 to \(bytesMax) bytes")
+            return nil
+        }
+        return identifier
+    }
+
+    private func readClientIssuer(_ fields: Fields<ClientKey>, _ name: String) -> UInt16? {
+        guard let node = fields[.issuer] else {
+            if model.issuers.count == 1 { return 0 }
+            guard !hasBrokenIssuer else { return nil }
+            if model.issuers.isEmpty {
                 sink.error(
-                    .unknownScope, at: position(node), "unknown scope \(quoted(name))", mend: mendUnknownScope(name))
-                return false
+                    .issuersMissing, at: fields.position,
+                    "the client \(quoted(name)) is known by its tokens, and the policy has no issuers",
+                    mend: "add the issuer under `issuers`, or `certificate: { uri: … }` if it has a certificate")
+            } else {
+                sink.error(
+                    .issuersMissing, at: fields.position,
+                    "the client \(quoted(name)) does not say which of \(model.issuers.count) issuers its tokens come from",
+                    mend: "add `issuer: \(printable(model.issuers[0].issuer, charactersMax: 80))`")
             }
-            expansion.add(Int(scope))
-            return true
+            return nil
         }
-        guard let prefix = wildcardPrefix(name, node) else { return false }
-        if expansion.addAll(withPrefix: prefix) { return true }
+        guard let issuer = text(node, "`issuer` of a client", example: "https://id.example.com") else { return nil }
+        if let index = issuerIndex[issuer] { return index }
+        guard !hasBrokenIssuer else { return nil }
         sink.error(
-            .badWildcard, at: position(node), "the wildcard \(quoted(name)) matches no scope of the policy",
-            mend: "declare the scopes that it stands for, or remove it")
-        return false
-    }
-}
-
-/// Expands the scopes of one client after the other, in bounded time and room for all of them.
-struct ClientScopes {
-    /// 32 MB of indices in the compiled policy, as for the scopes' own closures.
-    static let entriesMax = ScopeGraph.closureEntriesMax
-    private static let stepsMax = 268_435_456
-
-    private let model: [ScopeModel]
-    private let order: ScopeOrder
-    /// For each scope the client that was last found to hold it, counted from 1.
-    private var stamps: [Int32]
-    private var client: Int32 = 0
-    private var held: [UInt16] = []
-    private var entries = 0
-    private var steps = 0
-    var isLimitReported = false
-
-    init(_ scopes: [ScopeModel]) {
-        model = scopes
-        order = ScopeOrder(scopes.map(\.name))
-        stamps = [Int32](repeating: 0, count: scopes.count)
-    }
-
-    /// The next client, who holds nothing yet.
-    mutating func begin() {
-        client += 1
-        held.removeAll(keepingCapacity: true)
-    }
-
-    var isOverLimit: Bool { entries > ClientScopes.entriesMax || steps > ClientScopes.stepsMax }
-
-    /// What the client holds, ascending.
-    var scopes: [UInt16] { held.sorted() }
-
-    /// Adds a scope and all that it implies.
-    mutating func add(_ scope: Int) {
-        steps += model[scope].closure.count
-        for member in model[scope].closure where stamps[Int(member)] != client {
-            guard !isOverLimit else { return }
-            stamps[Int(member)] = client
-            held.append(member)
-            entries += 1
-        }
-    }
-
-    /// - Returns: whether there is such a scope.
-    mutating func addAll(withPrefix prefix: String) -> Bool {
-        let run = order.run(withPrefix: prefix)
-        for scope in run {
-            guard !isOverLimit else { break }
-            // Whoever holds it holds what it implies already.
-            steps += 1
-            if stamps[scope] != client { add(scope) }
-        }
-        return !run.isEmpty
+            .unknownIssuer, at: position(node), "unknown issuer \(quoted(issuer))",
+            mend: didYouMean(
+                issuer, among: model.issuers.map(\.issuer),
+                otherwise: "declare it under `issuers`, spelled exactly like this"))
+        return nil
     }
 }

@@ -14,7 +14,7 @@ public struct SourcePosition: Sendable, Hashable, Comparable {
 }
 
 /// One thing that is wrong with a policy source, where, and how to mend it.
-public struct Diagnostic: Sendable, Equatable {
+public struct Diagnostic: Sendable, Hashable {
     public enum Severity: String, Sendable {
         /// The policy cannot be used.
         case error
@@ -23,7 +23,10 @@ public struct Diagnostic: Sendable, Equatable {
     }
 
     /// Another place that has to do with it.
-    public struct Note: Sendable, Equatable {
+    public struct Note: Sendable, Hashable {
+        /// The file as it was named by whoever asked; filled in when the diagnostic is taken.
+        public var file = ""
+        /// Within the file, once the diagnostic was taken.
         public var position: SourcePosition
         public var message: String
 
@@ -44,6 +47,8 @@ public struct Diagnostic: Sendable, Equatable {
     /// What to do about it; never empty.
     public var mend: String
     public var notes: [Note]
+    /// Those that it was found in, where a policy was checked for several and it does not hold for all.
+    public var environments: [String] = []
 
     public var position: SourcePosition { SourcePosition(line: line, column: column) }
 }
@@ -96,9 +101,19 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case duplicateValue = "duplicate_value"
     case limitExceeded = "limit_exceeded"
 
+    // Environments.
+    case unknownEnvironment = "unknown_environment"
+    case badReference = "bad_reference"
+    case valueInKey = "value_in_key"
+    case unknownValue = "unknown_value"
+    case missingValue = "missing_value"
+
     // What names mean together.
     case unknownScope = "unknown_scope"
     case unknownIssuer = "unknown_issuer"
+    case oldScope = "old_scope"
+    case unknownRole = "unknown_role"
+    case outsidePublication = "outside_publication"
     case unknownParameter = "unknown_parameter"
     case unknownReason = "unknown_reason"
     case impliesCycle = "implies_cycle"
@@ -118,62 +133,14 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case literalWildcard = "literal_wildcard"
     case opensNothing = "opens_nothing"
     case unheldScope = "unheld_scope"
+    case unusedValue = "unused_value"
+    case unusedRole = "unused_role"
+    case grantEnded = "grant_ended"
+    case scopeEnded = "scope_ended"
+    case serviceEnded = "service_ended"
+    case narrowForwardsToken = "narrow_forwards_token"
+    case noClients = "no_clients"
+    case unknownClient = "unknown_client"
 
     public var name: String { rawValue }
-}
-
-/// Gathers diagnostics. Keeps a bounded number and counts the rest, so that a source of a million faults
-/// costs no more than one of a hundred: texts are only made for those that are kept.
-final class DiagnosticSink {
-    /// Shown at most; beyond it a person mends the first ones and asks again.
-    static let shownMax = 100
-    /// Kept of each severity before sorting: checks over the whole policy come after the walk through it.
-    private static let keptMax = 2 * DiagnosticSink.shownMax
-
-    let file: String
-    private(set) var errors: [Diagnostic] = []
-    private(set) var warnings: [Diagnostic] = []
-    private(set) var errorCount = 0
-    private(set) var warningCount = 0
-
-    init(file: String) {
-        self.file = file
-    }
-
-    func error(
-        _ code: DiagnosticCode, at position: SourcePosition, _ message: @autoclosure () -> String,
-        mend: @autoclosure () -> String, notes: @autoclosure () -> [Diagnostic.Note] = []
-    ) {
-        errorCount += 1
-        guard errors.count < DiagnosticSink.keptMax else { return }
-        errors.append(make(.error, code, position, message(), mend(), notes()))
-    }
-
-    func warning(
-        _ code: DiagnosticCode, at position: SourcePosition, _ message: @autoclosure () -> String,
-        mend: @autoclosure () -> String, notes: @autoclosure () -> [Diagnostic.Note] = []
-    ) {
-        warningCount += 1
-        guard warnings.count < DiagnosticSink.keptMax else { return }
-        warnings.append(make(.warning, code, position, message(), mend(), notes()))
-    }
-
-    private func make(
-        _ severity: Diagnostic.Severity, _ code: DiagnosticCode, _ position: SourcePosition,
-        _ message: String, _ mend: String, _ notes: [Diagnostic.Note]
-    ) -> Diagnostic {
-        Diagnostic(
-            severity: severity, code: code, file: file, line: position.line, column: position.column,
-            message: message, mend: mend, notes: notes)
-    }
-
-    /// What is shown, by position: errors first when there is no room for all.
-    var shown: [Diagnostic] {
-        let firstErrors = errors.sorted { $0.position < $1.position }.prefix(DiagnosticSink.shownMax)
-        let room = DiagnosticSink.shownMax - firstErrors.count
-        let firstWarnings = warnings.sorted { $0.position < $1.position }.prefix(room)
-        return (firstErrors + firstWarnings).sorted { $0.position < $1.position }
-    }
-
-    var omittedCount: Int { errorCount + warningCount - shown.count }
 }

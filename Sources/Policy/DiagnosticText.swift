@@ -5,24 +5,31 @@
 ///                                       ^
 ///   mend: did you mean `orders:read`?
 /// ```
-public func diagnosticsText(_ policy: PolicySource, source: [UInt8]) -> String {
-    let lines = LineIndex(source)
+/// What does not hold for every environment says for which: ``unknown value `${host}` (in `staging`)``.
+public func diagnosticsText(_ report: DiagnosticReport) -> String {
+    let lines = LineIndex(report.text.bytes)
+    let firstLines = Dictionary(report.text.parts.map { ($0.label, $0.firstLine) }) { first, _ in first }
     var result = ""
-    for diagnostic in policy.diagnostics { append(diagnostic, lines, to: &result) }
-    if policy.omittedCount > 0 {
-        result += "and \(policy.omittedCount) more; mend these first and check again\n"
+    for diagnostic in report.diagnostics {
+        let firstLine = firstLines[diagnostic.file] ?? 1
+        append(diagnostic, lines.line(diagnostic.line + firstLine - 1), to: &result)
+    }
+    if report.omittedCount > 0 {
+        result += "and \(report.omittedCount) more; mend these first and check again\n"
     }
     return result
 }
 
-private func append(_ diagnostic: Diagnostic, _ lines: LineIndex, to result: inout String) {
+public func diagnosticsText(_ policy: PolicySource) -> String { diagnosticsText(DiagnosticReport(policy)) }
+
+private func append(_ diagnostic: Diagnostic, _ line: ArraySlice<UInt8>, to result: inout String) {
     let place = "\(diagnostic.file):\(diagnostic.line):\(diagnostic.column)"
-    result += "\(place): \(diagnostic.severity.rawValue): \(diagnostic.message)\n"
-    appendExcerpt(lines.line(diagnostic.line), column: diagnostic.column, to: &result)
+    let environments = diagnostic.environments.isEmpty ? "" : " (in \(quotedList(diagnostic.environments)))"
+    result += "\(place): \(diagnostic.severity.rawValue): \(diagnostic.message)\(environments)\n"
+    appendExcerpt(line, column: diagnostic.column, to: &result)
     result += "  mend: \(diagnostic.mend)\n"
     for note in diagnostic.notes {
-        result +=
-            "  note: \(diagnostic.file):\(note.position.line):\(note.position.column): \(note.message)\n"
+        result += "  note: \(note.file):\(note.position.line):\(note.position.column): \(note.message)\n"
     }
 }
 
@@ -50,11 +57,12 @@ private func appendExcerpt(_ line: ArraySlice<UInt8>, column: Int, to result: in
     result += shown + "\n" + mark + "^\n"
 }
 
-/// Diagnostics for programs: one JSON object with `diagnostics`, `errors`, `warnings` and `omitted`.
-public func diagnosticsJSON(_ policy: PolicySource) -> String {
+/// Diagnostics for programs: one JSON object with `diagnostics`, `errors`, `warnings` and `omitted`. One that does not
+/// hold for every environment has `environments`.
+public func diagnosticsJSON(_ report: DiagnosticReport) -> String {
     var writer = JSONText()
     writer.object {
-        $0.array("diagnostics", policy.diagnostics) { writer, diagnostic in
+        $0.array("diagnostics", report.diagnostics) { writer, diagnostic in
             writer.object {
                 $0.member("severity", diagnostic.severity.rawValue)
                 $0.member("code", diagnostic.code.name)
@@ -63,8 +71,10 @@ public func diagnosticsJSON(_ policy: PolicySource) -> String {
                 $0.member("column", diagnostic.column)
                 $0.member("message", diagnostic.message)
                 $0.member("mend", diagnostic.mend)
+                if !diagnostic.environments.isEmpty { $0.member("environments", diagnostic.environments) }
                 $0.array("notes", diagnostic.notes) { writer, note in
                     writer.object {
+                        $0.member("file", note.file)
                         $0.member("line", note.position.line)
                         $0.member("column", note.position.column)
                         $0.member("message", note.message)
@@ -72,9 +82,11 @@ public func diagnosticsJSON(_ policy: PolicySource) -> String {
                 }
             }
         }
-        $0.member("errors", policy.errorCount)
-        $0.member("warnings", policy.warningCount)
-        $0.member("omitted", policy.omittedCount)
+        $0.member("errors", report.errorCount)
+        $0.member("warnings", report.warningCount)
+        $0.member("omitted", report.omittedCount)
     }
     return writer.text
 }
+
+public func diagnosticsJSON(_ policy: PolicySource) -> String { diagnosticsJSON(DiagnosticReport(policy)) }

@@ -50,16 +50,20 @@ public struct EffectiveTable: Sendable {
         public var forwardsToken = true
         /// Whether an allow carries a transaction token for the backend.
         public var hasTransactionToken = false
+        /// Unix seconds from which on every request to the service is denied; nil is for ever.
+        public var serviceUntil: Int64?
     }
 
     /// In the order of the policy, hosts of a service innermost.
     public var rows: [Row]
     public var connections: EffectiveConnections
+    public var clients: EffectiveClients
 }
 
 /// The rows of a checked model.
-public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
-    let accepted = acceptedScopes(model)
+/// - Parameter now: Unix seconds, to leave out what has ended; without it nothing has.
+public func effectiveTable(_ model: PolicyModel, now: Int64 = .min) -> EffectiveTable {
+    let accepted = acceptedScopes(model, now)
     func requirements(_ scopes: [UInt16]) -> [EffectiveTable.Requirement] {
         scopes.map {
             EffectiveTable.Requirement(scope: model.scopes[Int($0)].name, accepted: accepted[Int($0)])
@@ -80,6 +84,7 @@ public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
             row.details = route.details.map { model.details[Int($0)] }
             row.forwardsToken = service.forwardsToken
             row.hasTransactionToken = service.hasTransactionToken
+            row.serviceUntil = service.until
             switch route.ground {
             case .public: row.ground = .public
             case .preflight: row.ground = .preflight
@@ -94,13 +99,17 @@ public func effectiveTable(_ model: PolicyModel) -> EffectiveTable {
             }
         }
     }
-    return EffectiveTable(rows: rows, connections: EffectiveConnections(model, accepted: accepted))
+    return EffectiveTable(
+        rows: rows, connections: EffectiveConnections(model, accepted: accepted),
+        clients: EffectiveClients(model, now: now))
 }
 
-/// For each scope the names of those whose closure holds it: itself first, the others by name.
-private func acceptedScopes(_ model: PolicyModel) -> [[String]] {
+/// For each scope the names of those whose closure holds it: itself first, the others by name; old names that count
+/// are among them.
+private func acceptedScopes(_ model: PolicyModel, _ now: Int64) -> [[String]] {
     var result = model.scopes.map { [$0.name] }
-    let byName = model.scopes.indices.sorted { model.scopes[$0].name < model.scopes[$1].name }
+    let byName = model.scopes.indices.filter { model.scopes[$0].until.map { now < $0 } ?? true }
+        .sorted { model.scopes[$0].name < model.scopes[$1].name }
     for scope in byName {
         for granted in model.scopes[scope].closure where Int(granted) != scope {
             result[Int(granted)].append(model.scopes[scope].name)
@@ -143,6 +152,7 @@ extension EffectiveTable.Row {
         if let observeUntil { parts.append("observed until \(timeText(observeUntil))") }
         if !forwardsToken { parts.append("forward_token never") }
         if hasTransactionToken, ground == .scopes { parts.append("transaction_token") }
+        if let serviceUntil { parts.append("ends \(timeText(serviceUntil))") }
         return parts.joined(separator: "; ")
     }
 
@@ -172,17 +182,18 @@ extension EffectiveTable {
     public var text: String {
         let cells = rows.map { [$0.host, $0.portsText, $0.method, $0.path, $0.requirementText] }
         let routes = columns(["HOST", "PORTS", "METHOD", "PATH", "REQUIRES"], cells)
-        let rest = connections.text
+        let rest = [connections.text, clients.text].filter { !$0.isEmpty }
         if rest.isEmpty { return routes }
-        return rows.isEmpty ? rest : routes + "\n" + rest
+        return ((rows.isEmpty ? [] : [routes]) + rest).joined(separator: "\n")
     }
 
-    /// One JSON object with `routes`, `connections` and `clients`.
+    /// One JSON object with `routes`, `connections`, `clients`, `token_clients`, `unknown_clients` and `ending_scopes`.
     public var json: String {
         var writer = JSONText()
         writer.object {
             $0.array("routes", rows) { writer, row in writer.object { row.write(to: &$0) } }
             connections.write(to: &$0)
+            clients.write(to: &$0)
         }
         return writer.text
     }
@@ -221,6 +232,7 @@ extension EffectiveTable.Row {
         if let observeUntil { writer.member("until", timeText(observeUntil)) }
         if !forwardsToken { writer.member("forward_token", "never") }
         if hasTransactionToken, ground == .scopes { writer.member("transaction_token", true) }
+        if let serviceUntil { writer.member("ends", timeText(serviceUntil)) }
         writer.member("label", label)
     }
 }

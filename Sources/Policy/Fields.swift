@@ -41,8 +41,7 @@ struct Fields<Key: MappingKey> {
 /// Keys of the language that are designed and not built yet. Each is an error of its own wherever it stands:
 /// a policy that names one expects it to restrict something.
 let keysNotEnforced: Set<String> = [
-    "audit", "certificates", "environments", "grants", "include", "max_stale", "on_excess", "relax",
-    "required_claims", "revocation", "roles", "step_up",
+    "audit", "certificates", "include", "max_stale", "relax", "required_claims", "revocation", "step_up",
 ]
 
 /// Which kind of mapping a key belongs to, for the mend of a key in the wrong place.
@@ -52,6 +51,7 @@ let keyOwners: [String: [String]] = {
         for name in type.names { result["\(name)", default: []].append(type.owner) }
     }
     add(TopKey.self)
+    add(EnvironmentKey.self)
     add(IssuerKey.self)
     add(KeySourceKey.self)
     add(ProofKey.self)
@@ -61,21 +61,32 @@ let keyOwners: [String: [String]] = {
     add(RouteKey.self)
     add(DetailKey.self)
     add(ClientKey.self)
+    add(RoleKey.self)
+    add(PublisherKey.self)
     return result
 }()
 
 enum TopKey: Int, MappingKey {
-    case scopecheck, issuers, scopes, services, clients, tests
-    static let names: [StaticString] = ["scopecheck", "issuers", "scopes", "services", "clients", "tests"]
+    case scopecheck, issuers, scopes, services, clients, tests, environments, roles, publishers, publications
+    static let names: [StaticString] = [
+        "scopecheck", "issuers", "scopes", "services", "clients", "tests", "environments", "roles", "publishers",
+        "publications",
+    ]
     static let owner = "the policy"
+}
+
+enum EnvironmentKey: Int, MappingKey {
+    case values, roles, clients
+    static let names: [StaticString] = ["values", "roles", "clients"]
+    static let owner = "an environment"
 }
 
 enum IssuerKey: Int, MappingKey {
     case issuer, audience, keys, algorithms, profile, scopeClaim, clientClaim, leeway, dpop, introspection
-    case lifetime, statusLists
+    case lifetime, statusLists, unknownClients
     static let names: [StaticString] = [
         "issuer", "audience", "keys", "algorithms", "profile", "scope_claim", "client_claim", "leeway", "dpop",
-        "introspection", "max_lifetime", "status_lists",
+        "introspection", "max_lifetime", "status_lists", "unknown_clients",
     ]
     static let owner = "an issuer"
 }
@@ -103,17 +114,18 @@ enum KeySourceKey: Int, MappingKey {
 }
 
 enum ScopeKey: Int, MappingKey {
-    case description, implies
-    static let names: [StaticString] = ["description", "implies"]
+    case description, implies, replaces, until
+    static let names: [StaticString] = ["description", "implies", "replaces", "until"]
     static let owner = "a scope"
 }
 
 enum ServiceKey: Int, MappingKey {
     case issuers, audience, hosts, ports, basePath, tokenFrom, mode, until, routes, kind, scopes, publicPort, proof
-    case resource, forwardToken, transactionToken
+    case resource, forwardToken, transactionToken, ends
     static let names: [StaticString] = [
         "issuers", "audience", "hosts", "ports", "base_path", "token_from", "mode", "until", "routes", "kind",
         "scopes", "public_port", "proof", "resource", "forward_token", "transaction_token",
+        "ends",
     ]
     static let owner = "a service"
 }
@@ -141,9 +153,23 @@ enum RequirementKey: Int, MappingKey {
 }
 
 enum ClientKey: Int, MappingKey {
-    case certificate, scopes
-    static let names: [StaticString] = ["certificate", "scopes"]
+    case certificate, scopes, issuer, clientID, roles, grants, excess, mode, until
+    static let names: [StaticString] = [
+        "certificate", "scopes", "issuer", "client_id", "roles", "grants", "on_excess", "mode", "until",
+    ]
     static let owner = "a client"
+}
+
+enum GrantKey: Int, MappingKey {
+    case scope, scopes, until, reason
+    static let names: [StaticString] = ["scope", "scopes", "until", "reason"]
+    static let owner = "a grant"
+}
+
+enum RoleKey: Int, MappingKey {
+    case description, scopes
+    static let names: [StaticString] = ["description", "scopes"]
+    static let owner = "a role"
 }
 
 enum CertificateKey: Int, MappingKey {

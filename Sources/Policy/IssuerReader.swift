@@ -60,6 +60,8 @@ extension ModelReader {
         issuer.lifetimeSecondsMax = readLifetime(fields)
         issuer.introspection = introspection
         issuer.statusLists = readStatusLists(fields, isLocal: isLocal)
+        issuer.refusesUnknownClients = readUnknownClients(fields)
+        if fields[.unknownClients] != nil { issuersWithRule.insert(UInt16(clamping: model.issuers.count)) }
         model.issuers.append(issuer)
     }
 
@@ -77,10 +79,12 @@ extension ModelReader {
             report(error, in: node)
         }
         if let index = issuerIndex[text] {
+            let (here, first) = (position(node), issuerPositions[Int(index)])
             sink.error(
-                .duplicateValue, at: position(node), "the issuer \(quoted(text)) is listed twice",
+                .duplicateValue, at: here,
+                "the issuer \(quoted(text)) is listed twice, first in \(sink.lineName(of: first, from: here))",
                 mend: "put both into one entry",
-                notes: [Diagnostic.Note(position: issuerPositions[Int(index)], message: "the first one")])
+                notes: [Diagnostic.Note(position: first, message: "the first one")])
             return nil
         }
         return text
@@ -268,6 +272,12 @@ extension ModelReader {
     }
 
     static let claimBytesMax = 128
+
+    /// What becomes of a client that the policy does not list: `deny` refuses its tokens.
+    private func readUnknownClients(_ fields: Fields<IssuerKey>) -> Bool {
+        guard let node = fields[.unknownClients] else { return false }
+        return choice(node, "unknown_clients", ["deny", "allow"]) == "deny"
+    }
 
     private func readLeeway(_ fields: Fields<IssuerKey>) -> UInt16 {
         guard let node = fields[.leeway] else { return 0 }

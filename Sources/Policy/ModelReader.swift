@@ -20,7 +20,14 @@ final class ModelReader {
     var scopeIndex: [String: UInt16] = [:]
     var scopePositions: [SourcePosition] = []
     var servicePositions: [SourcePosition] = []
+    /// For each client of the model that is known by certificate the place of its name.
     var clientPositions: [SourcePosition] = []
+    /// What is gathered of scopes before they can be expanded.
+    var scopeNotes = ScopeNotes()
+    /// Issuers that say what becomes of clients that the policy does not list.
+    var issuersWithRule: Set<UInt16> = []
+    /// Roles, and what is gathered of clients. Not lazy: changing what is in a lazy property copies it.
+    var approvals = Approvals()
     /// The service and the place that a port of a `kind: tcp` service was first listed at.
     var portOwners: [UInt16: (service: String, position: SourcePosition)] = [:]
     /// For each `kind: tcp` service of the model the scopes that it requires and where they stand.
@@ -30,45 +37,66 @@ final class ModelReader {
     var detailIndex: [[[UInt8]]: UInt16] = [:]
     /// Where metadata is published, by host and path, and by whom.
     var metadataPlaces: [String: (service: String, resource: String, position: SourcePosition)] = [:]
+    private let progress: PolicyProgress?
+    /// Mappings read so far, for `progress`.
+    private var mappingCount = 0
     /// Lists of required scopes, each once: most routes require what many others do.
     private var requiredLists: Set<[UInt16]> = []
     /// For each service the place of each of its routes, in the order of the model.
     var routePositions: [[SourcePosition]] = []
 
-    init(tree: SyntaxTree, sink: DiagnosticSink, lines: LineIndex, now: Int64, folder: String?) {
+    init(
+        tree: SyntaxTree, sink: DiagnosticSink, lines: LineIndex, now: Int64, folder: String?,
+        progress: PolicyProgress? = nil
+    ) {
         self.tree = tree
         self.sink = sink
         self.lines = lines
         self.now = now
         self.folder = folder
+        self.progress = progress
     }
 
-    func readPolicy() {
-        let start = tree.position(0)
-        guard let fields = fields(0, TopKey.self, at: start) else { return }
+    /// The sections of a file, which must say first which language it is written in.
+    /// - Returns: nil when the file is no mapping, which is reported.
+    func readHead(_ root: Int) -> Fields<TopKey>? {
+        guard let fields = fields(root, TopKey.self, at: tree.position(root)) else { return nil }
         readVersion(fields)
+        return fields
+    }
+
+    /// Everything but `scopecheck` and `environments`, which are read before.
+    func readSections(_ fields: Fields<TopKey>) {
         if let node = fields[.issuers] { readIssuers(node) }
         if let node = fields[.scopes] { readScopes(node) }
+        finishScopes()
         if let node = fields[.services] {
             readServices(node)
         } else {
             sink.error(
-                .missingKey, at: start, "the policy has no `services`",
+                .missingKey, at: fields.position, "the policy has no `services`",
                 mend: "add `services:` with at least one service; what is not listed is denied")
         }
+        if let node = fields[.publications] { readPublications(node) }
+        if let node = fields[.publishers] { readPublishers(node) }
+        if let node = fields[.roles] { readRoles(node) }
         if let node = fields[.clients] { readClients(node) }
+        finishClients()
         if let node = fields[.tests] { readTests(node) }
         checkRoutes()
         if sink.errorCount == 0 {
             warnOfUnused()
             warnOfClosedPorts()
+            warnOfClients()
+            checkTestClients()
         }
     }
 
     private func readVersion(_ fields: Fields<TopKey>) {
         guard let node = fields[.scopecheck] else {
             sink.error(
-                .missingKey, at: fields.position, "the policy does not say which language it is written in",
+                .missingKey, at: fields.position,
+                "the \(sink.text.parts.count == 1 ? "policy" : "file") does not say which language it is written in",
                 mend: "start it with `scopecheck: 1`")
             return
         }
@@ -91,6 +119,8 @@ final class ModelReader {
             wrongType(node, "\(Key.owner) is a mapping of keys to values", "write `key: value` pairs")
             return nil
         }
+        mappingCount += 1
+        if let progress, mappingCount & 0xFFF == 0 { progress(.checking, node, tree.count) }
         var result = Fields<Key>(position: position)
         var key = node + 1
         while key < tree.after(node) {
@@ -135,12 +165,12 @@ final class ModelReader {
     }
 
     func duplicateKey(_ node: Int, first: Int) {
-        let line = tree.position(first).line
+        let (here, there) = (tree.position(node), tree.position(first))
         sink.error(
-            .duplicateKey, at: tree.position(node),
-            "the key \(quoted(tree.bytes(node))) stands twice, first in line \(line)",
+            .duplicateKey, at: here,
+            "the key \(quoted(tree.bytes(node))) stands twice, first in \(sink.lineName(of: there, from: here))",
             mend: "keep one of the two",
-            notes: [Diagnostic.Note(position: tree.position(first), message: "the first one")])
+            notes: [Diagnostic.Note(position: there, message: "the first one")])
     }
 
     private func reportUnknownKey<Key: MappingKey>(_ node: Int, _ type: Key.Type) {

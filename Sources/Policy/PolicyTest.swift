@@ -16,7 +16,9 @@ public struct PolicyTest: Sendable, Equatable {
         case reason(Reason)
     }
 
-    /// Where its `request` or `connect` stands.
+    /// The file that it stands in, as it was named by whoever asked.
+    public var file = ""
+    /// Where its `request` or `connect` stands in that file.
     public var position: SourcePosition
     public var attempt: Attempt
     /// Unix seconds at which it is made; nil means when the test runs.

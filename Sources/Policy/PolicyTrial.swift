@@ -21,14 +21,19 @@ public final class PolicyTrial {
     /// - Parameters:
     ///   - source: the bytes that `model` was read from.
     ///   - storeFolder: the store to add the version to; nil makes one that goes with this object.
-    public init(model: PolicyModel, source: [UInt8], now: Int64, storeFolder: String? = nil) throws {
+    ///   - mapBytes: the store's map size; a store that a daemon has open, that daemon's.
+    ///   - origin: of the version in that store.
+    public init(
+        model: PolicyModel, source: [UInt8], now: Int64, storeFolder: String? = nil,
+        mapBytes: Int = PolicyTrial.mapBytes, origin: VersionOrigin = VersionOrigin()
+    ) throws {
         self.model = model
         signer = try PolicyTrial.makeSigner(model)
         folder = storeFolder == nil ? try TemporaryFolder(prefix: "scopecheck-") : nil
         let path = storeFolder ?? folder?.path ?? ""
-        let environment = try Environment(path: path, mapBytes: PolicyTrial.mapBytes, maxReaders: 256)
+        let environment = try Environment(path: path, mapBytes: mapBytes, maxReaders: 256)
         store = try PolicyStore(environment)
-        version = try store.add(model, source: source.span, now: now)
+        version = try store.add(model, source: source.span, now: now, origin: origin)
     }
 
     private static func makeSigner(_ model: PolicyModel) throws -> TransactionSigner? {

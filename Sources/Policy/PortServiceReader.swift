@@ -14,6 +14,7 @@ extension ModelReader {
         (.resource, "there is no URL; remove it"),
         (.forwardToken, "there is no token; remove it"),
         (.transactionToken, "there is no token; remove it"),
+        (.ends, "only a service with `routes` ends by itself; remove it, and the service when it is to end"),
         (.routes, "there is no path; write the `scopes` on the service itself"),
     ]
 
@@ -50,7 +51,7 @@ extension ModelReader {
                 sink.error(
                     .duplicatePort, at: position(node),
                     "port \(port) is already one of the service \(quoted(first.service)) "
-                        + "in line \(first.position.line)",
+                        + "in \(sink.lineName(of: first.position, from: position(node)))",
                     mend: "keep it in one of the two; a connection belongs to one service",
                     notes: [Diagnostic.Note(position: first.position, message: "the first one")])
                 continue

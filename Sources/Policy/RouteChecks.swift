@@ -181,12 +181,13 @@ extension ModelReader {
 
     private func reportDuplicate(_ route: RouteShape, _ earlier: RouteShape, host: String) {
         let label = template(route).label
-        let first = place(earlier)
+        let (here, first) = (place(route), place(earlier))
         let services = (model.services[Int(earlier.service)].name, model.services[Int(route.service)].name)
         let elsewhere = services.0 == services.1 ? "" : " in the service \(quoted(services.0))"
         sink.error(
-            .duplicateRoute, at: place(route),
-            "\(quoted(label)) on \(quoted(host)) is already the route in line \(first.line)\(elsewhere)",
+            .duplicateRoute, at: here,
+            "\(quoted(label)) on \(quoted(host)) is already the route in "
+                + "\(sink.lineName(of: first, from: here))\(elsewhere)",
             mend: "keep one of the two; names of parameters do not tell routes apart",
             notes: [
                 Diagnostic.Note(position: first, message: "\(quoted(template(earlier).label)) stands here")
@@ -270,7 +271,7 @@ extension ModelReader {
             for scope in service.all + service.any { isRequired[Int(scope)] = true }
         }
         for (index, scope) in model.scopes.enumerated()
-        where !scope.closure.contains(where: { isRequired[Int($0)] }) {
+        where scope.replacedBy.isEmpty && !scope.closure.contains(where: { isRequired[Int($0)] }) {
             sink.warning(
                 .unusedScope, at: scopePositions[index],
                 "nothing requires the scope \(quoted(scope.name)) or one that it implies",

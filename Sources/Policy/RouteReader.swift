@@ -239,7 +239,7 @@ extension ModelReader {
     }
 
     /// Indices of scopes, ascending.
-    struct Requirement {
+    struct Requirement: Hashable {
         var all: [UInt16] = []
         var any: [UInt16] = []
     }
@@ -292,6 +292,7 @@ extension ModelReader {
 
     private func readRequiredScope(_ node: Int, _ requirer: Requirer) -> UInt16? {
         guard let name = text(node, "a required scope", example: "orders:read") else { return nil }
+        if refuseOldName(name, node, "required") { return nil }
         if let index = scopeIndex[name] { return index }
         if name.utf8.contains(0x2A) {
             sink.error(

@@ -6,6 +6,7 @@ extension ModelReader {
     static let scopesMax = 65_535
     static let scopeBytesMax = 255
 
+    /// May be called for several mappings; `finishScopes` comes after the last.
     func readScopes(_ node: Int) {
         guard tree.kind(node) == .mapping else {
             wrongType(
@@ -13,29 +14,32 @@ extension ModelReader {
             )
             return
         }
-        var impliesNodes: [Int?] = []
-        var isOverLimit = false
         forEachEntry(node) { key, value, name in
             guard checkScopeName(name, key) else { return }
-            guard model.scopes.count < ModelReader.scopesMax else {
-                if !isOverLimit {
-                    sink.error(
-                        .limitExceeded, at: position(key), "more than \(ModelReader.scopesMax) scopes",
-                        mend: "split the policy for separate daemons")
-                }
-                isOverLimit = true
-                return
+            if let index = scopeIndex[name] {
+                return duplicateKey(key, first: scopeNotes.keys[Int(index)])
             }
-            scopeIndex[name] = UInt16(clamping: model.scopes.count)
+            guard hasRoomForScope(at: key) else { return }
+            let index = UInt16(clamping: model.scopes.count)
+            scopeIndex[name] = index
             scopePositions.append(position(key))
-            let (description, implies) = readScope(value, key)
-            model.scopes.append(ScopeModel(name: name, description: description, closure: []))
-            impliesNodes.append(implies)
+            scopeNotes.keys.append(key)
+            readScope(value, key, name, index)
         }
-        expand(impliesNodes)
     }
 
-    private func checkScopeName(_ name: String, _ node: Int) -> Bool {
+    func hasRoomForScope(at node: Int) -> Bool {
+        guard model.scopes.count >= ModelReader.scopesMax else { return true }
+        if !scopeNotes.isOverLimit {
+            sink.error(
+                .limitExceeded, at: position(node), "more than \(ModelReader.scopesMax) scopes",
+                mend: "split the policy for separate daemons")
+        }
+        scopeNotes.isOverLimit = true
+        return false
+    }
+
+    func checkScopeName(_ name: String, _ node: Int) -> Bool {
         let bytes = tree.bytes(node)
         guard !bytes.isEmpty, bytes.count <= ModelReader.scopeBytesMax, bytes.allSatisfy(isScopeCharacter)
         else {
@@ -55,21 +59,43 @@ extension ModelReader {
         return true
     }
 
-    private func readScope(_ node: Int, _ key: Int) -> (description: String, implies: Int?) {
-        if tree.isAbsent(node) { return ("", nil) }
-        guard let fields = fields(node, ScopeKey.self, at: position(key)) else { return ("", nil) }
-        var description = ""
-        if let node = fields[.description] {
-            description = text(node, "`description`", example: "Read orders") ?? ""
+    private func readScope(_ node: Int, _ key: Int, _ name: String, _ index: UInt16) {
+        var scope = ScopeModel(name: name, closure: [])
+        var implies: Int?
+        if !tree.isAbsent(node), let fields = fields(node, ScopeKey.self, at: position(key)) {
+            if let node = fields[.description] {
+                scope.description = text(node, "`description`", example: "Read orders") ?? ""
+            }
+            implies = fields[.implies]
+            scope.until = readChange(fields, name, index)
         }
-        return (description, fields[.implies])
+        model.scopes.append(scope)
+        scopeNotes.implies.append(implies)
     }
 
     // MARK: Implications
 
-    private func expand(_ impliesNodes: [Int?]) {
+    /// Once, after the last scope was read.
+    func finishScopes() {
+        scopeNotes.ownCount = model.scopes.count
+        checkOldNames()
+        guard let graph = makeGraph() else { return }
+        if let cycle = graph.cycle() { return reportCycle(cycle) }
+        guard let closures = graph.closures() else {
+            sink.error(
+                .limitExceeded, at: scopePositions.first ?? SourcePosition(line: 1, column: 1),
+                "what the scopes imply expands to more than \(ScopeGraph.closureEntriesMax) entries",
+                mend: "imply fewer scopes from each")
+            return
+        }
+        for scope in model.scopes.indices { model.scopes[scope].closure = closures[scope] }
+        addOldNames()
+    }
+
+    /// - Returns: nil when there are too many implications; it has been reported.
+    private func makeGraph() -> ScopeGraph? {
         var graph = ScopeGraph(names: model.scopes.map(\.name))
-        for (scope, node) in impliesNodes.enumerated() {
+        for (scope, node) in scopeNotes.implies.enumerated() {
             guard let node, let members = listOrOne(node, "`implies`", example: "[orders:read]") else {
                 continue
             }
@@ -87,24 +113,17 @@ extension ModelReader {
                         .limitExceeded, at: position(member),
                         "the scopes imply each other in more than \(ScopeGraph.edgesMax) ways",
                         mend: "use fewer wildcards, or shorter prefixes' own admin scopes")
-                    return
+                    return nil
                 }
             }
         }
-        if let cycle = graph.cycle() { return reportCycle(cycle) }
-        guard let closures = graph.closures() else {
-            sink.error(
-                .limitExceeded, at: scopePositions.first ?? SourcePosition(line: 1, column: 1),
-                "what the scopes imply expands to more than \(ScopeGraph.closureEntriesMax) entries",
-                mend: "imply fewer scopes from each")
-            return
-        }
-        for scope in model.scopes.indices { model.scopes[scope].closure = closures[scope] }
+        return graph
     }
 
     private func addImplied(_ name: String, _ node: Int, of scope: Int, to graph: inout ScopeGraph) {
         guard name.utf8.contains(0x2A) else {
             guard let implied = scopeIndex[name] else {
+                if refuseOldName(name, node, "implied") { return }
                 sink.error(
                     .unknownScope, at: position(node), "unknown scope \(quoted(name))",
                     mend: mendUnknownScope(name))

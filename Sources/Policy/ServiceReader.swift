@@ -114,6 +114,7 @@ extension ModelReader {
         service.hasTransactionToken = readTransactionToken(
             fields, context.routes, isGood: sink.errorCount == before)
         service.resource = resource
+        service.until = readEnd(fields, name)
         model.services.append(service)
     }
 
@@ -158,10 +159,11 @@ extension ModelReader {
     }
 
     private func readBasePath(_ fields: Fields<ServiceKey>) -> [RouteModel.Segment] {
-        guard let node = fields[.basePath], let text = text(node, "`base_path`", example: "/v1"), text != "/"
-        else {
-            return []
-        }
+        fields[.basePath].map { basePath($0) } ?? []
+    }
+
+    func basePath(_ node: Int) -> [RouteModel.Segment] {
+        guard let text = text(node, "`base_path`", example: "/v1"), text != "/" else { return [] }
         do throws(TextProblem) {
             let segments = try PathTemplate.read(tree.bytes(node))
             if segments.last == .literal("") {
@@ -222,6 +224,18 @@ extension ModelReader {
             return nil
         }
         return text
+    }
+
+    /// From when on the whole service is denied.
+    private func readEnd(_ fields: Fields<ServiceKey>, _ name: String) -> Int64? {
+        guard let node = fields[.ends], let end = readMoment(node, "`ends`") else { return nil }
+        if end <= now {
+            sink.warning(
+                .serviceEnded, at: position(node),
+                "the service \(quoted(name)) has ended at \(quoted(tree.bytes(node))): all of it is denied",
+                mend: "remove the service, or set a later date")
+        }
+        return end
     }
 
     // MARK: Who may speak for the service

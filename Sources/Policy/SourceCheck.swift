@@ -5,19 +5,23 @@ struct SourceCheck {
     static let sourceBytesMax = 512 * 1024 * 1024
 
     private let sink: DiagnosticSink
-    private var line = 1
+    private let firstLine: Int
+    private var line: Int
     private var column = 0
     private var inIndentation = true
 
-    init(sink: DiagnosticSink) {
+    /// - Parameter firstLine: the number of the first line.
+    init(sink: DiagnosticSink, firstLine: Int = 1) {
         self.sink = sink
+        self.firstLine = firstLine
+        line = firstLine
     }
 
     /// - Returns: whether the bytes may be read as YAML.
-    mutating func run(_ source: [UInt8]) -> Bool {
+    mutating func run(_ source: Span<UInt8>) -> Bool {
         guard source.count <= SourceCheck.sourceBytesMax else {
             sink.error(
-                .sourceTooLarge, at: SourcePosition(line: 1, column: 1),
+                .sourceTooLarge, at: SourcePosition(line: firstLine, column: 1),
                 "the policy has \(source.count) bytes, \(SourceCheck.sourceBytesMax) are the most",
                 mend: "split it into policies for separate daemons")
             return false
@@ -29,19 +33,19 @@ struct SourceCheck {
     }
 
     /// Not UTF-8 at all: one message, since nothing after it can be named with certainty.
-    private func checkEncoding(_ source: [UInt8]) -> Bool {
-        let start = SourcePosition(line: 1, column: 1)
+    private func checkEncoding(_ source: Span<UInt8>) -> Bool {
+        let start = SourcePosition(line: firstLine, column: 1)
         let mend = "save the file as UTF-8 without a byte order mark"
-        if source.starts(with: [0xFE, 0xFF]) || source.starts(with: [0xFF, 0xFE]) {
+        if begins(source, [0xFE, 0xFF]) || begins(source, [0xFF, 0xFE]) {
             sink.error(.notUTF8, at: start, "the policy is UTF-16, it must be UTF-8", mend: mend)
             return false
         }
-        if source.starts(with: [0xEF, 0xBB, 0xBF]) {
+        if begins(source, [0xEF, 0xBB, 0xBF]) {
             sink.error(.byteOrderMark, at: start, "the policy starts with a byte order mark", mend: mend)
             return false
         }
         do {
-            _ = try UTF8Span(validating: source.span)
+            _ = try UTF8Span(validating: source)
             return true
         } catch {
             let offset = error.byteOffsets.lowerBound
@@ -53,8 +57,12 @@ struct SourceCheck {
         }
     }
 
-    private func positionOf(_ offset: Int, in source: [UInt8]) -> SourcePosition {
-        var line = 1
+    private func begins(_ source: Span<UInt8>, _ mark: [UInt8]) -> Bool {
+        source.count >= mark.count && mark.indices.allSatisfy { source[$0] == mark[$0] }
+    }
+
+    private func positionOf(_ offset: Int, in source: Span<UInt8>) -> SourcePosition {
+        var line = firstLine
         var start = 0
         for index in 0..<offset where source[index] == 0x0A {
             line += 1
@@ -63,14 +71,13 @@ struct SourceCheck {
         return SourcePosition(line: line, column: columnOf(offset, lineStart: start, in: source))
     }
 
-    private func columnOf(_ offset: Int, lineStart: Int, in source: [UInt8]) -> Int {
+    private func columnOf(_ offset: Int, lineStart: Int, in source: Span<UInt8>) -> Int {
         var column = 1
         for index in lineStart..<offset where source[index] & 0xC0 != 0x80 { column += 1 }
         return column
     }
 
-    private mutating func checkCharacters(_ source: [UInt8]) {
-        let bytes = source.span
+    private mutating func checkCharacters(_ bytes: Span<UInt8>) {
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
@@ -83,7 +90,7 @@ struct SourceCheck {
             } else if byte < 0x20 || byte == 0x7F {
                 checkControl(byte, next: index + 1 < bytes.count ? bytes[index + 1] : 0)
             } else if byte >= 0x80 {
-                checkScalar(at: index, in: source)
+                checkScalar(at: index, in: bytes)
                 inIndentation = false
             } else {
                 if byte == 0x25, column == 1 { refuseDirective() }
@@ -115,7 +122,7 @@ struct SourceCheck {
 
     /// Line ends that only YAML knows, C1 controls, and direction marks, which show a reviewer another text
     /// than the one that is read. All of them have two or three bytes.
-    private func checkScalar(at index: Int, in source: [UInt8]) {
+    private func checkScalar(at index: Int, in source: Span<UInt8>) {
         let value: UInt32
         switch source[index] {
         case 0xC2, 0xD8: value = UInt32(source[index] & 0x1F) << 6 | UInt32(source[index + 1] & 0x3F)

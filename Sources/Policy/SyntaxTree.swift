@@ -1,4 +1,4 @@
-/// A YAML document as one flat array in source order: a collection is followed by its members, a mapping by
+/// YAML documents as one flat array in source order: a collection is followed by its members, a mapping by
 /// key, value, key, value. Small and without pointers: a policy of a million routes has six million nodes.
 ///
 /// Example: `a: [b, c]` is mapping(end 5), `a`, sequence(end 5), `b`, `c`; node 2's members are 3 and 4.
@@ -28,7 +28,15 @@ struct SyntaxTree {
     /// The language itself needs 8; more is somebody's mistake or an attack.
     static let depthMax = 32
 
+    /// A scalar that holds a `${`.
+    struct Reference {
+        var node: UInt32
+        var isKey: Bool
+    }
+
     private let source: [UInt8]
+    /// In the order of the nodes.
+    private(set) var references: [Reference] = []
     private var nodes: [Node] = []
     /// What scalars mean whose text does not stand in the source letter by letter: escapes, several lines.
     private var text: [UInt8] = []
@@ -117,7 +125,8 @@ struct SyntaxTree {
 
     /// Appends a scalar.
     /// - Parameter offset: where its text may stand in the source; it is looked whether it does.
-    mutating func append(_ kind: Kind, at position: SourcePosition, text bytes: Span<UInt8>, offset: Int) {
+    @discardableResult
+    mutating func append(_ kind: Kind, at position: SourcePosition, text bytes: Span<UInt8>, offset: Int) -> Int {
         let node = append(kind, at: position)
         nodes[node].count = UInt32(clamping: bytes.count)
         if stands(bytes, at: offset) {
@@ -127,6 +136,7 @@ struct SyntaxTree {
             nodes[node].start = UInt32(clamping: text.count)
             for index in bytes.indices { text.append(bytes[index]) }
         }
+        return node
     }
 
     private func stands(_ bytes: Span<UInt8>, at offset: Int) -> Bool {
@@ -136,8 +146,71 @@ struct SyntaxTree {
         return true
     }
 
+    /// Notes a scalar with a `${`; asked in ascending order.
+    mutating func addReference(_ node: Int, isKey: Bool) {
+        references.append(Reference(node: UInt32(clamping: node), isKey: isKey))
+    }
+
     /// Everything appended since belongs to `node`.
     mutating func close(_ node: Int) {
         nodes[node].shape = UInt32(nodes.count) << 4 | nodes[node].shape & 15
+    }
+
+    // MARK: Composing
+
+    /// An empty tree whose scalars may stand in the same source and texts as those of `other`.
+    init(likeOf other: SyntaxTree, nodesMax: Int) {
+        source = other.source
+        text = other.text
+        nodes.reserveCapacity(nodesMax)
+    }
+
+    /// Appends a node and all that it holds.
+    mutating func append(copyOf node: Int, from other: SyntaxTree) {
+        append(copyOf: node..<other.after(node), from: other)
+    }
+
+    /// Appends all that a collection holds, but not itself.
+    mutating func append(copyOfMembersOf node: Int, from other: SyntaxTree) {
+        append(copyOf: node + 1..<other.after(node), from: other)
+    }
+
+    private mutating func append(copyOf range: Range<Int>, from other: SyntaxTree) {
+        // It may be negative; ends stay below 2^25 and so within their 28 bits.
+        let shift = nodes.count - range.lowerBound
+        for index in range {
+            var copy = other.nodes[index]
+            copy.shape = UInt32(Int(copy.shape >> 4) + shift) << 4 | copy.shape & 15
+            nodes.append(copy)
+        }
+        var index = other.firstReference(from: range.lowerBound)
+        while index < other.references.count, other.references[index].node < range.upperBound {
+            let reference = other.references[index]
+            addReference(Int(reference.node) + shift, isKey: reference.isKey)
+            index += 1
+        }
+    }
+
+    /// Gives a scalar another text.
+    mutating func setText(_ node: Int, _ bytes: [UInt8]) {
+        nodes[node].start = UInt32(clamping: text.count)
+        nodes[node].count = UInt32(clamping: bytes.count)
+        nodes[node].shape &= ~SyntaxTree.inSource
+        text += bytes
+    }
+
+    /// Makes a node one that was reported, so that whoever meets it says nothing more.
+    mutating func refuse(_ node: Int) {
+        nodes[node].shape = nodes[node].shape & ~7 | UInt32(Kind.refused.rawValue)
+    }
+
+    private func firstReference(from node: Int) -> Int {
+        var low = 0
+        var high = references.count
+        while low < high {
+            let middle = (low + high) / 2
+            if references[middle].node < node { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

@@ -10,7 +10,11 @@ public struct PolicyTestResult: Sendable {
     public var reason: Reason
     /// `GET /orders/{order}` or `tcp/9443`, where a route or a service was found.
     public var route: String?
+    /// The service of that route.
+    public var service: String?
     public var passed: Bool
+    /// What the test's token carried as its client; nil without a token.
+    public var client: String?
 
     /// `allow`, or the reason of the denial.
     public var outcome: String { reason.status == 200 && reason != .observed ? "allow" : "\(reason.name)" }
@@ -23,12 +27,14 @@ public final class PolicyTestRunner {
     private let decider: Decider
     private var keys: [PrivateJWK] = []
     private let now: Int64
+    private let owners: TestOwners
     private var client = TrialClient()
 
     /// - Parameter now: Unix seconds for tests that name no time.
     public init(_ trial: PolicyTrial, now: Int64) throws {
         self.trial = trial
         self.now = now
+        owners = TestOwners(trial.model)
         var sets: [KeySet?] = []
         for issuer in trial.model.issuers {
             let algorithm: SignatureAlgorithm =
@@ -46,8 +52,13 @@ public final class PolicyTestRunner {
     public func run(_ test: PolicyTest) throws -> PolicyTestResult {
         let time = test.time ?? now
         let decider: Decider
+        var owner: String?
         switch test.attempt {
-        case .request(let request): decider = try decide(request, at: time)
+        case .request(let request):
+            if let token = request.token, let issuer = owners.issuer(of: request) {
+                owner = owners.identifier(for: token, issuer: issuer, at: time, test.expectation)
+            }
+            decider = try decide(request, owner: owner, at: time)
         case .connection(let connection):
             try decide(connection, at: time)
             decider = self.decider
@@ -61,16 +72,19 @@ public final class PolicyTestRunner {
             }
         return PolicyTestResult(
             test: test, reason: reason, route: decider.details.route.map { String(decoding: $0, as: UTF8.self) },
-            passed: passed)
+            service: decider.details.service.map { String(decoding: $0, as: UTF8.self) }, passed: passed, client: owner)
     }
 
+    /// - Parameter owner: the client of its token.
     /// - Returns: who decided.
-    private func decide(_ request: TestRequest, at time: Int64) throws -> Decider {
-        let issuer = request.token.flatMap { issuerIndex($0, request) }
+    private func decide(_ request: TestRequest, owner: String?, at time: Int64) throws -> Decider {
+        let issuer = owners.issuer(of: request)
         let proofs = issuer.map { trial.model.issuers[$0].proofs } ?? ProofModel()
         let binding = try request.token?.proof.map { try client.binding($0, proofs, at: time) }
         var token: String?
-        if let described = request.token { token = try mint(described, binding, for: request, at: time) }
+        if let described = request.token {
+            token = try mint(described, of: owner ?? TestOwners.anybody, binding, for: request, at: time)
+        }
         guard case .key = binding else {
             try decide(request, token, binding, nonce: nil, decider, at: time)
             return decider
@@ -137,28 +151,11 @@ public final class PolicyTestRunner {
         decider.decide(facts, bytes.span, now: time)
     }
 
-    private func service(for request: TestRequest) -> ServiceModel? {
-        let host = request.host.lowercased()
-        let wildcard = host.firstIndex(of: ".").map { "*" + host[$0...] }
-        let candidates = trial.model.services.filter { service in
-            service.hosts.contains(host) || (wildcard.map { service.hosts.contains($0) } ?? false)
-        }
-        return candidates.first { $0.ports.isEmpty || $0.ports.contains(request.port) } ?? candidates.first
-    }
-
-    /// Of the issuer that the test's token comes from; nil when the policy has none.
-    private func issuerIndex(_ token: TestToken, _ request: TestRequest) -> Int? {
-        let index =
-            token.issuer.flatMap { name in trial.model.issuers.firstIndex { $0.issuer == name } }
-            ?? service(for: request)?.issuers.first.map { Int($0) } ?? 0
-        return index < trial.model.issuers.count ? index : nil
-    }
-
     private func mint(
-        _ token: TestToken, _ binding: TrialBinding?, for request: TestRequest, at time: Int64
+        _ token: TestToken, of owner: String, _ binding: TrialBinding?, for request: TestRequest, at time: Int64
     ) throws -> String {
-        let service = service(for: request)
-        guard let issuerIndex = issuerIndex(token, request) else { return "" }
+        let service = owners.service(for: request)
+        guard let issuerIndex = owners.issuer(of: request) else { return "" }
         let issuer = trial.model.issuers[issuerIndex]
         var audiences = token.audiences
         if audiences.isEmpty { audiences = issuer.audiences + (service?.audience.map { [$0] } ?? []) }
@@ -169,8 +166,8 @@ public final class PolicyTestRunner {
         }
         add("iss", issuer.issuer)
         add("sub", token.subject ?? "policy-test")
-        add(issuer.clientClaim, token.client ?? "policy-test")
-        if issuer.clientClaim != "client_id" { add("client_id", token.client ?? "policy-test") }
+        add(issuer.clientClaim, owner)
+        if issuer.clientClaim != "client_id" { add("client_id", owner) }
         add("jti", "policy-test")
         add(issuer.scopeClaim, token.scopes.joined(separator: " "))
         claims.add("aud", strings: Array(Set(audiences)).sorted())

@@ -7,6 +7,17 @@ public enum TokenSourceKind: UInt8, Sendable {
     case webSocketProtocol = 2
 }
 
+/// How long a scope counts.
+public struct ScopeTerm: Sendable, Equatable {
+    /// Unix seconds from which on it counts for nothing; `Int64.max` is for ever.
+    public let until: Int64
+    /// Whether other scopes stand in place of it, and it is an old name that tokens may still carry.
+    public let isOldName: Bool
+
+    /// Whether it counts for nothing at this time.
+    public func hasEnded(at now: Int64) -> Bool { until <= now && until != .max }
+}
+
 /// What all hosts of a policy version share: issuers, scopes and services, read where they stand.
 ///
 /// As with host tables, every offset is checked in use; what cannot be read is absent, and absence denies.
@@ -75,16 +86,32 @@ public struct Catalogue: ~Escapable {
     @_lifetime(copy self)
     public func scopeName(_ id: UInt16) -> Span<UInt8> {
         guard let offset = record(CatalogueLayout.scopeDirectory, Int(id), of: scopeCount),
-            let name = text(at: offset)
+            let name = text(at: offset + CatalogueLayout.scopeTexts)
         else { return bytes.extracting(0..<0) }
         return bytes.bytes(at: name)
+    }
+
+    /// How long a scope counts, and whether it is an old name.
+    /// - Returns: nil for an id that the policy does not have, and for a scope that cannot be read: it counts for
+    ///   nothing.
+    public func scopeTerm(_ id: UInt16) -> ScopeTerm? {
+        guard let offset = record(CatalogueLayout.scopeDirectory, Int(id), of: scopeCount),
+            offset >= CatalogueLayout.headerBytes, offset < bytes.count - CatalogueLayout.scopeTexts,
+            let until = bytes.littleEndian64(at: offset)
+        else { return nil }
+        // DENY: what a flag of another build would say of the scope is not known.
+        let flags = bytes[offset + CatalogueLayout.scopeFlags]
+        guard flags & ~CatalogueLayout.scopeIsOldName == 0 else { return nil }
+        return ScopeTerm(
+            until: Int64(bitPattern: until), isOldName: flags & CatalogueLayout.scopeIsOldName != 0)
     }
 
     /// Empty where the policy gives none.
     @_lifetime(copy self)
     public func scopeDescription(_ id: UInt16) -> Span<UInt8> {
         guard let offset = record(CatalogueLayout.scopeDirectory, Int(id), of: scopeCount),
-            let name = text(at: offset), let description = text(at: offset + 2 + Int(name.count))
+            let name = text(at: offset + CatalogueLayout.scopeTexts),
+            let description = text(at: Int(name.start) + Int(name.count))
         else { return bytes.extracting(0..<0) }
         return bytes.bytes(at: description)
     }
@@ -92,7 +119,8 @@ public struct Catalogue: ~Escapable {
     /// Calls `body` with every scope that holding `id` grants, itself included, ascending.
     public func forEachImplied(by id: UInt16, _ body: (UInt16) -> Void) {
         guard let offset = record(CatalogueLayout.scopeDirectory, Int(id), of: scopeCount),
-            let name = text(at: offset), let description = text(at: offset + 2 + Int(name.count))
+            let name = text(at: offset + CatalogueLayout.scopeTexts),
+            let description = text(at: Int(name.start) + Int(name.count))
         else { return }
         let start = Int(description.start) + Int(description.count)
         guard let count = bytes.littleEndian32(at: start), Int(count) <= scopeCount else { return }

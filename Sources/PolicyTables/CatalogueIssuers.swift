@@ -80,6 +80,8 @@ extension Catalogue {
             issuer: texts[0], audiences: Array(texts[audiences]), keySource: source, algorithms: algorithms,
             profile: profile, scopeClaim: texts[1], clientClaim: texts[2], leewaySeconds: leeway,
             certificateAuthorityFile: texts[4].isEmpty ? nil : texts[4])
+        guard let clients = issuerClients(at: offset) else { return nil }
+        result.refusesUnknownClients = clients.refusesUnknown
         result.proofs = proofs
         result.lifetimeSecondsMax = lifetime
         result.statusLists = Array(texts[audiences.upperBound...])
@@ -97,8 +99,29 @@ extension Catalogue {
         return result.fault == nil ? result : nil
     }
 
+    /// What the policy says of an issuer's clients.
+    /// - Returns: nil when it cannot be read.
+    public func issuerClients(_ index: Int) -> IssuerClients? {
+        guard let offset = record(CatalogueLayout.issuerDirectory, index, of: issuerCount) else { return nil }
+        return issuerClients(at: offset)
+    }
+
+    private func issuerClients(at offset: Int) -> IssuerClients? {
+        guard offset >= CatalogueLayout.headerBytes, offset < bytes.count - CatalogueLayout.issuerTexts else {
+            return nil
+        }
+        // DENY: a flag that this build does not know could be one that takes something away.
+        let flags = bytes[offset + CatalogueLayout.issuerFlags]
+        guard flags & ~(CatalogueLayout.issuerRefusesUnknownClients | CatalogueLayout.issuerHasClients) == 0 else {
+            return nil
+        }
+        return IssuerClients(
+            areListed: flags & CatalogueLayout.issuerHasClients != 0,
+            refusesUnknown: flags & CatalogueLayout.issuerRefusesUnknownClients != 0)
+    }
+
     private func hasNoIntrospection(at offset: Int) -> Bool {
-        for index in offset + CatalogueLayout.issuerIntrospection..<offset + CatalogueLayout.issuerTexts
+        for index in offset + CatalogueLayout.issuerIntrospection..<offset + CatalogueLayout.issuerFlags
         where bytes[index] != 0 { return false }
         return true
     }
@@ -155,6 +178,14 @@ extension Catalogue {
         result.demandsNonce = bytes[offset + CatalogueLayout.issuerProofNonce] != 0
         return result.isWithinLimits ? result : nil
     }
+}
+
+/// What a policy says of the clients of one issuer.
+public struct IssuerClients: Sendable, Equatable {
+    /// Whether it lists any.
+    public let areListed: Bool
+    /// Whether tokens of clients that it does not list are refused.
+    public let refusesUnknown: Bool
 }
 
 extension IntrospectionUse {

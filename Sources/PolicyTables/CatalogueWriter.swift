@@ -35,8 +35,12 @@ struct CatalogueWriter {
 
     private mutating func writeIssuers() throws(PolicyTableError) {
         var places: [UInt32] = []
+        let issuersWithClients = Set(model.clients.map { Int($0.issuer) })
         for issuer in model.issuers {
             if let fault = issuer.fault { throw PolicyTableError.invalidModel("`\(issuer.issuer)` \(fault)") }
+            var flags: UInt8 = 0
+            if issuer.refusesUnknownClients { flags |= CatalogueLayout.issuerRefusesUnknownClients }
+            if issuersWithClients.contains(places.count) { flags |= CatalogueLayout.issuerHasClients }
             places.append(try here())
             output.append(issuer.profile.rawValue)
             let keyPlace: String
@@ -59,6 +63,7 @@ struct CatalogueWriter {
             output.append(littleEndian16: try tableNumber(issuer.audiences.count, "the audiences of an issuer"))
             try writeProofs(issuer)
             try writeIntrospection(issuer)
+            output.append(flags)
             let asked = issuer.introspection
             let texts = [
                 issuer.issuer, issuer.scopeClaim, issuer.clientClaim, keyPlace,
@@ -93,7 +98,7 @@ struct CatalogueWriter {
         output.append(littleEndian16: try tableNumber(issuer.statusLists.count, "the status lists of an issuer"))
         guard let asked = issuer.introspection else {
             output += [UInt8](
-                repeating: 0, count: CatalogueLayout.issuerTexts - CatalogueLayout.issuerIntrospection)
+                repeating: 0, count: CatalogueLayout.issuerFlags - CatalogueLayout.issuerIntrospection)
             return
         }
         output.append(asked.use.rawValue + 1)
@@ -133,6 +138,11 @@ struct CatalogueWriter {
         var places: [UInt32] = []
         for scope in model.scopes {
             places.append(try here())
+            output.append(littleEndian64: UInt64(bitPattern: scope.until ?? Int64.max))
+            output.append(scope.replacedBy.isEmpty ? 0 : CatalogueLayout.scopeIsOldName)
+            for other in scope.replacedBy where !scope.closure.contains(other) {
+                throw PolicyTableError.invalidModel("`\(scope.name)` does not imply what replaces it, scope \(other)")
+            }
             try append(text: scope.name, "the name of a scope")
             try append(text: scope.description, "the description of `\(scope.name)`")
             output.append(littleEndian32: UInt32(clamping: scope.closure.count))
@@ -174,6 +184,7 @@ struct CatalogueWriter {
             output.append(littleEndian16: try tableNumber(service.ports.count, "the ports of a service"))
             output.append(littleEndian16: service.publicPort)
             output.append(littleEndian32: UInt32(clamping: service.routes.count))
+            output.append(littleEndian64: UInt64(bitPattern: service.until ?? Int64.max))
             try append(text: service.name, "the name of a service")
             try append(text: service.audience ?? "", "the audience of `\(service.name)`")
             try append(text: sourceName, "the token source of `\(service.name)`")

@@ -1,5 +1,6 @@
-/// Compiles a checked model: one catalogue, one table for each host, the metadata of services, and one table for all
-/// ports without HTTP. Tables are made on demand, one host at a time, so that a large policy never stands twice in memory.
+/// Compiles a checked model: one record for each client, one catalogue, one table for each host, the metadata of
+/// services, and one table for all ports without HTTP. Tables are made on demand, one host at a time, so that a large
+/// policy never stands twice in memory.
 ///
 /// The same model gives the same bytes.
 public struct PolicyCompiler: Sendable {
@@ -11,6 +12,7 @@ public struct PolicyCompiler: Sendable {
     /// Of all services that publish some, in the order of host and path.
     public let metadata: [ResourceMetadata]
 
+    private let clients: ClientTableWriter
     private let servicesByHost: [[Int]]
     private let claimNumbers: [[UInt8]: UInt16]
 
@@ -41,7 +43,17 @@ public struct PolicyCompiler: Sendable {
         for (number, claim) in sortedClaims.enumerated() { numbers[claim] = UInt16(number) }
         claimNumbers = numbers
         metadata = try model.resourceMetadata()
+        clients = try ClientTableWriter(model)
     }
+
+    /// Clients that are known by their identifier.
+    public var clientCount: Int { clients.count }
+
+    /// A client by its place in the order of the store's keys: of issuer and identifier.
+    func client(_ index: Int) -> ClientModel { clients.client(index) }
+
+    /// The bytes of that client's record.
+    public func clientRecord(_ index: Int) throws(PolicyTableError) -> [UInt8] { try clients.write(index) }
 
     /// The catalogue's bytes.
     public func catalogue() throws(PolicyTableError) -> [UInt8] {
@@ -62,6 +74,7 @@ public struct PolicyCompiler: Sendable {
 
     /// Compiles everything and keeps nothing: what `PolicyStore.add` would refuse is thrown here.
     public func check() throws(PolicyTableError) {
+        for index in 0..<clientCount { _ = try clientRecord(index) }
         _ = try catalogue()
         for index in hosts.indices { _ = try hostTable(index) }
         _ = try portTable()

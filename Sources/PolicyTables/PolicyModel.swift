@@ -15,6 +15,10 @@ public struct PolicyModel: Sendable, Equatable {
     /// What routes demand of `authorization_details`, each different demand once. Tokens are held against all of them
     /// when they are verified.
     public var details: [DetailModel] = []
+    /// Who may hold which scopes, by the client identifier of tokens. In the order of issuer and identifier.
+    public var clients: [ClientModel] = []
+    /// Services that may publish what they need, and how far; in the order of the source. Not compiled.
+    public var publishers: [PublisherModel] = []
     public init() {}
 }
 
@@ -77,6 +81,8 @@ public struct IssuerModel: Sendable, Equatable {
     public var introspection: IntrospectionModel?
     /// Status lists of this issuer's tokens lie at or below these URIs; empty leaves their `status` claims alone.
     public var statusLists: [String] = []
+    /// Whether tokens of clients that `PolicyModel.clients` does not list for this issuer are refused.
+    public var refusesUnknownClients = false
 
     public init(
         issuer: String, audiences: [String], keySource: KeySource, algorithms: [SignatureAlgorithm],
@@ -172,6 +178,11 @@ public struct ScopeModel: Sendable, Equatable {
     /// Every scope that holding this one grants, itself included, transitively, wildcards expanded.
     /// Indices into `PolicyModel.scopes`, ascending.
     public var closure: [UInt16]
+    /// Unix seconds from which on the scope counts for nothing, in tokens and as what others imply; nil is for ever.
+    public var until: Int64?
+    /// The scopes that stand in place of this one, which is an old name that tokens may still carry; indices, ascending,
+    /// all of them in the closure. Empty for a scope of its own.
+    public var replacedBy: [UInt16] = []
 
     public init(name: String, description: String = "", closure: [UInt16]) {
         self.name = name
@@ -209,6 +220,8 @@ public struct ServiceModel: Sendable, Equatable {
     /// The protected resource's identifier (RFC 9728 §1.2), an https URL with a host of the service; nil publishes no
     /// metadata.
     public var resource: String?
+    /// Unix seconds from which on every request to it is denied; nil is for ever.
+    public var until: Int64?
     public var routes: [RouteModel]
 
     public init(
@@ -340,5 +353,61 @@ public struct CertificateClientModel: Sendable, Equatable {
         self.name = name
         self.identity = identity
         self.scopes = scopes
+    }
+}
+
+/// A client that is known by its identifier in tokens of one issuer, and the scopes approved for it: its baseline.
+public struct ClientModel: Sendable, Equatable {
+    /// What happens to a token that amounts to more than the baseline.
+    public enum ExcessRule: UInt8, Sendable {
+        /// The request is denied.
+        case deny = 0
+        /// The excess counts for nothing.
+        case narrow = 1
+        /// The excess counts, and is reported.
+        case alert = 2
+    }
+
+    /// Scopes approved for a time.
+    public struct TemporaryGrant: Sendable, Equatable {
+        /// Implications and wildcards expanded. Indices into `PolicyModel.scopes`, ascending.
+        public var scopes: [UInt16]
+        /// Unix seconds from which on it is over.
+        public var until: Int64
+        public var reason: String
+
+        public init(scopes: [UInt16], until: Int64, reason: String) {
+            self.scopes = scopes
+            self.until = until
+            self.reason = reason
+        }
+    }
+
+    /// As the policy calls it.
+    public var name: String
+    /// Index into `PolicyModel.issuers`.
+    public var issuer: UInt16
+    /// What tokens carry in the issuer's client claim, exactly. No two clients share issuer and identifier.
+    public var identifier: String
+    /// Every scope approved, of roles too, implications and wildcards expanded. Indices, ascending.
+    public var scopes: [UInt16]
+    public var grants: [TemporaryGrant]
+    public var excess: ExcessRule
+    /// Unix seconds until which what its tokens may not do is let through and recorded; nil enforces.
+    public var observeUntil: Int64?
+
+    public static let identifierBytesMax = 255
+
+    public init(
+        name: String, issuer: UInt16, identifier: String, scopes: [UInt16], grants: [TemporaryGrant] = [],
+        excess: ExcessRule = .deny, observeUntil: Int64? = nil
+    ) {
+        self.name = name
+        self.issuer = issuer
+        self.identifier = identifier
+        self.scopes = scopes
+        self.grants = grants
+        self.excess = excess
+        self.observeUntil = observeUntil
     }
 }

@@ -76,6 +76,33 @@ public struct PolicyReader: ~Copyable, Sendable {
         return reader.presence(tables, key.span) == .absent ? nil : PortTable(Span())
     }
 
+    /// What the policy approves for a client that is known by its identifier in tokens of an issuer.
+    /// - Returns: nil when the policy does not list it. A store that fails gives a record that is unreadable, so that a
+    ///   failure never makes a listed client one that is not.
+    @_lifetime(borrow self)
+    public borrowing func client(issuer: Int, identifier: Span<UInt8>) -> ClientRecord? {
+        guard reader.isRenewed, version != nil, let number = UInt16(exactly: issuer) else {
+            return ClientRecord(Span(), issuer: 0, identifier: Span())
+        }
+        // No policy lists these, and LMDB would take the question for a fault.
+        guard identifier.count > 0, identifier.count <= ClientModel.identifierBytesMax else { return nil }
+        var key = InlineArray<274, UInt8>(repeating: 0)
+        for index in 0..<TableKey.versionBytes { key[index] = prefix[index] }
+        let start = TableKey.versionBytes + 3
+        key[start - 3] = TableKey.clientMark
+        key[start - 2] = UInt8(number >> 8)
+        key[start - 1] = UInt8(truncatingIfNeeded: number)
+        for index in identifier.indices { key[start + index] = identifier[index] }
+        let end = start + identifier.count
+        if let bytes = reader.get(tables, key.span.extracting(0..<end)) {
+            return ClientRecord(bytes, issuer: number, identifier: identifier)
+        }
+        guard reader.presence(tables, key.span.extracting(0..<end)) == .absent else {
+            return ClientRecord(Span(), issuer: 0, identifier: Span())
+        }
+        return nil
+    }
+
     /// The table of a host: its own, else that of `*.` and everything after its first label.
     ///
     /// - Parameter host: canonical: lower case, no port, no trailing dot.

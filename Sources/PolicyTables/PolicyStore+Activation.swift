@@ -4,16 +4,13 @@ internal import Store
 internal import Synchronization
 
 extension PolicyStore {
-    private static let activeKey = Array("active".utf8)
-    private static let logMark: UInt8 = 0x6E
-
     /// The pointer: which version decides, and under which number.
     ///
     /// It may name a version that this build cannot read, or one whose tables were lost while they were made
     /// again; `verify` and `remake` tell and mend.
     /// - Returns: nil before the first activation.
     public func active() throws(PolicyStoreError) -> Activation? {
-        let found = try read(state, PolicyStore.activeKey) { Activation($0) }
+        let found = try read(state, StateKey.active) { Activation($0) }
         switch found {
         case .none: return nil
         case .some(.some(let activation)): return activation
@@ -23,106 +20,239 @@ extension PolicyStore {
 
     /// Verifies a version and makes it the active one, durably, under the next number. Rolling back is
     /// activating an older version.
-    /// - Parameter now: Unix seconds.
-    /// - Returns: the activation; the one in force when the version is active already.
-    /// - Throws: what `verify` throws; the active version stays.
-    public func activate(_ version: Digest, now: Int64) throws(PolicyStoreError) -> Activation {
+    ///
+    /// Everything that belongs to it is one write: the pointer, the log entry, the approval with its serial, rollbacks
+    /// that were signed beforehand, and which version of a policy file is held back.
+    /// - Parameters:
+    ///   - now: Unix seconds.
+    ///   - folder: where relative paths of its key files start.
+    ///   - approval: verified by the caller.
+    /// - Returns: the activation; the one in force when the version is active already with that folder and there is no
+    ///   new approval.
+    /// - Throws: what `verify` throws, `heldBack`, `approvalMissing`, `staleSerial`, `notPresent`; the active version
+    ///   stays.
+    public func activate(
+        _ version: Digest, now: Int64, cause: ActivationCause = ActivationCause(), folder: String = "",
+        approval: Approval? = nil
+    ) throws(PolicyStoreError) -> Activation {
         try verify(version)
-        let made: Activation? = try stored { () throws(StoreError) in
-            try environment.write { transaction throws(StoreError) in
-                var number: UInt64 = 1
-                if let bytes = transaction.get(state, PolicyStore.activeKey.span) {
-                    // A pointer that cannot be read must not start the numbers again.
-                    guard let held = Activation(bytes), held.number < UInt64.max else { throw unreadable }
-                    if held.version == version { return held }
-                    number = held.number + 1
-                } else if transaction.presence(state, PolicyStore.activeKey.span) != .absent {
-                    throw unreadable
-                }
-                // It was there when it was verified; it could have been removed since.
-                guard transaction.get(versionRecords, version.bytes.span) != nil else { return nil }
-                let activation = Activation(number: number, version: version, activatedAt: now)
-                try transaction.put(state, PolicyStore.activeKey.span, activation.encoded.span)
-                var key = [PolicyStore.logMark]
-                key.append(bigEndian32: UInt32(truncatingIfNeeded: number >> 32))
-                key.append(bigEndian32: UInt32(truncatingIfNeeded: number))
-                try transaction.put(state, key.span, activation.encoded.span)
-                return activation
+        guard approval != nil || !requiresApproval else { throw .approvalMissing }
+        // A restart on what decides already writes nothing.
+        if approval == nil, let held = try unchanged(version, cause.kind, folder) { return held }
+        return try durably(cause.kind == .rollback ? "rollback" : "activate") {
+            transaction throws(PolicyStoreError) in
+            let held = try heldActivation(transaction)
+            // It was there when it was verified; it could have been removed since.
+            guard try transaction.copy(versionRecords, version.bytes) != nil else { throw .unknownVersion(version) }
+            try noteFile(&transaction, version, cause.kind, held)
+            if let held, held.version == version, held.folder == folder, approval == nil { return held }
+            if let approval { try check(approval, transaction, held) }
+            // A number that cannot grow any more must not start again.
+            guard (held?.number ?? 0) < UInt64.max else { throw .store(unreadable) }
+            let activation = Activation(
+                number: (held?.number ?? 0) + 1, version: version, activatedAt: now, cause: cause,
+                previous: held?.version, folder: folder, serial: approval?.serial ?? 0)
+            Failpoint.pass("activate-pointer", "before")
+            try transaction.set(state, StateKey.active, activation.encoded)
+            Failpoint.pass("activate-pointer", "after")
+            try transaction.set(state, StateKey.log(activation.number), activation.encoded)
+            try keep(approval, activation, &transaction)
+            return activation
+        }
+    }
+
+    /// The activation in force when activating this would change nothing of the store.
+    private func unchanged(
+        _ version: Digest, _ kind: ActivationCause.Kind, _ folder: String
+    ) throws(PolicyStoreError) -> Activation? {
+        guard kind == .file, let held = try active(), held.version == version, held.folder == folder,
+            try heldBack() == nil, try read(state, StateKey.file, { Digest($0) }) == version
+        else { return nil }
+        return held
+    }
+
+    private func heldActivation(
+        _ transaction: borrowing WriteTransaction
+    ) throws(PolicyStoreError) -> Activation? {
+        guard let bytes = try transaction.copy(state, StateKey.active) else { return nil }
+        // A pointer that cannot be read must not start the numbers again.
+        guard let held = Activation(bytes.span) else { throw .store(unreadable) }
+        return held
+    }
+
+    /// What was last read from the policy file, and which version of it is not to come back by itself.
+    private func noteFile(
+        _ transaction: inout WriteTransaction, _ version: Digest, _ kind: ActivationCause.Kind, _ held: Activation?
+    ) throws(PolicyStoreError) {
+        if kind == .file {
+            let heldBack = try transaction.copy(state, StateKey.heldBack)
+            guard heldBack != version.bytes || held?.version == version else { throw .heldBack(version) }
+            if heldBack != nil { try transaction.set(state, StateKey.heldBack, nil) }
+            if try transaction.copy(state, StateKey.file) != version.bytes {
+                try transaction.set(state, StateKey.file, version.bytes)
+            }
+            return
+        }
+        // Records of older builds all come from the file.
+        let known = try transaction.copy(state, StateKey.file)
+        let file = known ?? (held?.cause.kind == .file ? held?.version.bytes : nil)
+        guard let file else { return }
+        if known == nil { try transaction.set(state, StateKey.file, file) }
+        try transaction.set(state, StateKey.heldBack, file == version.bytes ? nil : file)
+    }
+
+    private func check(
+        _ approval: Approval, _ transaction: borrowing WriteTransaction, _ held: Activation?
+    ) throws(PolicyStoreError) {
+        let highest = StateKey.number(try transaction.copy(state, StateKey.serial))
+        guard let highest else { throw .store(unreadable) }
+        guard approval.serial > highest else { throw .staleSerial(approval.serial, highest: highest) }
+        if let leaving = approval.leaving {
+            guard let held, held.version == leaving.version, held.serial == leaving.serial else {
+                throw .notPresent(leaving.version)
             }
         }
-        guard let made else { throw .unknownVersion(version) }
-        return made
     }
+
+    /// Rollbacks that were signed for an earlier activation are of no use any more, whose serial is behind.
+    private func keep(
+        _ approval: Approval?, _ activation: Activation, _ transaction: inout WriteTransaction
+    ) throws(PolicyStoreError) {
+        var old: [[UInt8]] = []
+        do throws(StoreError) {
+            try transaction.forEach(state, prefix: [StateKey.rollbackMark].span) { key, _ in
+                if key.count == 1 + Digest.count { old.append([UInt8](copying: key)) }
+                return .next
+            }
+        } catch {
+            throw .store(error)
+        }
+        for key in old { try transaction.set(state, key, nil) }
+        guard let approval else { return }
+        try transaction.set(state, StateKey.serial, StateKey.bytes(approval.serial))
+        try transaction.set(state, StateKey.approval(activation.number), approval.signatures)
+        for rollback in approval.rollbacks.prefix(PreparedRollback.countMax) {
+            try transaction.set(state, StateKey.rollback(rollback.target), rollback.signatures)
+        }
+    }
+
+    // MARK: Reading
 
     /// All activations, the oldest first.
     public func log() throws(PolicyStoreError) -> [Activation] {
         var result: [Activation] = []
-        try forEach(state, prefix: [PolicyStore.logMark]) { _, value in
+        try forEach(state, prefix: [StateKey.logMark]) { _, value in
             if let activation = Activation(value) { result.append(activation) }
             return .next
         }
         return result
     }
 
-    /// Removes all versions but the active one and the `keep` that were activated or stored last, and
-    /// whatever is left of versions that were never finished.
-    /// - Returns: the versions removed.
-    @discardableResult
-    public func prune(keep: Int) throws(PolicyStoreError) -> [Digest] {
-        try writing.withLock { _ throws(PolicyStoreError) in
-            let active = try active()?.version
-            var lastUse: [Digest: Int64] = [:]
-            for entry in try log() {
-                lastUse[entry.version] = max(lastUse[entry.version] ?? 0, entry.activatedAt)
-            }
-            let candidates = try versions().filter { $0.version != active }.sorted {
-                let one = max($0.createdAt, lastUse[$0.version] ?? 0)
-                let other = max($1.createdAt, lastUse[$1.version] ?? 0)
-                return one != other ? one > other : $0.version.description < $1.version.description
-            }
-            var removed: [Digest] = []
-            for candidate in candidates.dropFirst(max(keep, 0)) where try removeRecord(candidate.version) {
-                removed.append(candidate.version)
-            }
-            try removeUnfinished()
-            return removed
+    /// One activation; nil when there is none of that number, or it cannot be read.
+    public func activation(_ number: UInt64) throws(PolicyStoreError) -> Activation? {
+        guard case .some(.some(let found)) = try read(state, StateKey.log(number), { Activation($0) }) else {
+            return nil
         }
+        return found
     }
 
-    /// Makes a version invisible, unless it has become the active one meanwhile.
-    func removeRecord(_ version: Digest) throws(PolicyStoreError) -> Bool {
-        try stored { () throws(StoreError) in
-            try environment.write { transaction throws(StoreError) in
-                var active: Activation?
-                if let bytes = transaction.get(state, PolicyStore.activeKey.span) {
-                    active = Activation(bytes)
-                    if active == nil { throw unreadable }
-                }
-                guard active?.version != version else { return false }
-                return try transaction.delete(versionRecords, version.bytes.span)
-            }
+    /// The last activations, the newest first.
+    /// - Parameters:
+    ///   - before: only those with a smaller number.
+    ///   - limit: how many at most.
+    public func log(before: UInt64? = nil, limit: Int) throws(PolicyStoreError) -> [Activation] {
+        guard let newest = try active()?.number else { return [] }
+        var number = min(newest, (before ?? UInt64.max) &- 1)
+        var result: [Activation] = []
+        while number > 0, result.count < limit {
+            if let found = try activation(number) { result.append(found) }
+            number -= 1
         }
+        return result
     }
 
-    /// Removes sources and tables that belong to no complete version. An active version that lost its record
-    /// keeps its source, since it is made again from it.
-    private func removeUnfinished() throws(PolicyStoreError) {
-        var kept = Set(try versions().map(\.version.bytes))
-        if let active = try active() { kept.insert(active.version.bytes) }
-        var lost: [[UInt8]] = []
-        try forEach(sources) { key, _ in
-            let version = [UInt8](copying: key)
-            if !kept.contains(version) { lost.append(version) }
+    /// The last activation of a version; nil when it never was active.
+    public func lastActivation(of version: Digest) throws(PolicyStoreError) -> Activation? {
+        var result: Activation?
+        try forEach(state, prefix: [StateKey.logMark]) { _, value in
+            if let activation = Activation(value), activation.version == version { result = activation }
             return .next
         }
-        for version in lost { try put(sources, version, nil) }
-        let keptPrefixes = Set(kept.map { Array($0.prefix(TableKey.versionBytes)) })
-        var lostPrefixes: Set<[UInt8]> = []
-        try forEach(tables) { key, _ in
-            let prefix = [UInt8](copying: key.extracting(0..<min(key.count, TableKey.versionBytes)))
-            if !keptPrefixes.contains(prefix) { lostPrefixes.insert(prefix) }
+        return result
+    }
+
+    /// What decided before the version that decides now.
+    /// - Throws: `nothingBefore`.
+    public func versionBefore() throws(PolicyStoreError) -> Digest {
+        guard let active = try active() else { throw .nothingBefore }
+        if let previous = active.previous, previous != active.version { return previous }
+        // Older builds did not write it down; and a version that was approved once more came after itself.
+        for entry in try log().reversed() where entry.version != active.version { return entry.version }
+        throw .nothingBefore
+    }
+
+    /// The version of the policy file that is not applied again until the file changes.
+    public func heldBack() throws(PolicyStoreError) -> Digest? {
+        try read(state, StateKey.heldBack) { Digest($0) } ?? nil
+    }
+
+    /// The file with statement and signatures that an activation was accepted under.
+    public func approval(_ number: UInt64) throws(PolicyStoreError) -> [UInt8]? {
+        try read(state, StateKey.approval(number)) { [UInt8](copying: $0) }
+    }
+
+    /// The highest serial of a statement that was accepted; 0 before the first.
+    /// - Throws: `store` for a record that cannot be read.
+    public func highestSerial() throws(PolicyStoreError) -> UInt64 {
+        let bytes = try read(state, StateKey.serial) { [UInt8](copying: $0) }
+        guard let number = StateKey.number(bytes) else { throw .store(unreadable) }
+        return number
+    }
+
+    /// The rollbacks from what is in force that were signed when it was applied.
+    public func preparedRollbacks() throws(PolicyStoreError) -> [PreparedRollback] {
+        var result: [PreparedRollback] = []
+        try forEach(state, prefix: [StateKey.rollbackMark]) { key, value in
+            if let target = Digest(key.extracting(1...)) {
+                result.append(PreparedRollback(target: target, signatures: [UInt8](copying: value)))
+            }
             return .next
         }
-        for prefix in lostPrefixes { try removeTables(prefix) }
+        return result
+    }
+}
+
+/// Keys of the database `state`.
+enum StateKey {
+    static let active = Array("active".utf8)
+    /// The version last read from the policy file.
+    static let file = Array("file".utf8)
+    static let heldBack = Array("held".utf8)
+    static let serial = Array("serial".utf8)
+    static let logMark: UInt8 = 0x6E
+    static let approvalMark: UInt8 = 0x70
+    static let rollbackMark: UInt8 = 0x72
+
+    static func log(_ number: UInt64) -> [UInt8] { [logMark] + bigEndian(number) }
+    static func approval(_ number: UInt64) -> [UInt8] { [approvalMark] + bigEndian(number) }
+    static func rollback(_ target: Digest) -> [UInt8] { [rollbackMark] + target.bytes }
+
+    static func bytes(_ number: UInt64) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian64: number)
+        return bytes
+    }
+
+    /// - Returns: 0 for no record, nil for one that is damaged.
+    static func number(_ bytes: [UInt8]?) -> UInt64? {
+        guard let bytes else { return 0 }
+        return bytes.count == 8 ? bytes.span.littleEndian64(at: 0) : nil
+    }
+
+    private static func bigEndian(_ number: UInt64) -> [UInt8] {
+        var key: [UInt8] = []
+        key.append(bigEndian32: UInt32(truncatingIfNeeded: number >> 32))
+        key.append(bigEndian32: UInt32(truncatingIfNeeded: number))
+        return key
     }
 }

@@ -45,7 +45,7 @@ public struct StoredKeys: Sendable, Equatable {
 extension PolicyStore {
     /// Keeps an issuer's keys, durably, in place of older ones.
     public func save(_ keys: StoredKeys) throws(PolicyStoreError) {
-        try put(self.keys, keyOfIssuer(keys.issuer), keys.encoded)
+        try put(self.keys, keyOfIssuer(keys.issuer), keys.encoded, "keys")
     }
 
     /// The keys kept for exactly this issuer; nil when there are none or they cannot be read.
@@ -67,7 +67,7 @@ extension PolicyStore {
     }
 
     public func removeKeys(ofIssuer issuer: String) throws(PolicyStoreError) {
-        try put(keys, keyOfIssuer(issuer), nil)
+        try put(keys, keyOfIssuer(issuer), nil, "keys")
     }
 
     /// An issuer identifier may be longer than a key of LMDB.

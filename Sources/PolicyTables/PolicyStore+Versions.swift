@@ -13,12 +13,13 @@ extension PolicyStore {
     ///   - now: Unix seconds.
     /// - Throws: `table`, `store`; what was written then is removed or left invisible.
     public func add(
-        _ model: PolicyModel, source: Span<UInt8>, now: Int64
+        _ model: PolicyModel, source: Span<UInt8>, now: Int64, origin: VersionOrigin = VersionOrigin()
     ) throws(PolicyStoreError) -> Digest {
         let version = PolicyStore.version(ofSource: source)
         try writing.withLock { _ throws(PolicyStoreError) in
-            if let known = try info(version), known.isCurrentLayout { return }
-            try write(version, model, source: source, createdAt: now)
+            // One whose tables were damaged since is written again.
+            if let known = try info(version), known.isCurrentLayout, (try? verify(version)) != nil { return }
+            try write(version, model, source: source, createdAt: now, origin: origin)
         }
         return version
     }
@@ -38,7 +39,9 @@ extension PolicyStore {
                 throw PolicyStoreError.corrupt(version, what: "its source has changed")
             }
             guard let model = read(source.span) else { throw PolicyStoreError.sourceRefused(version) }
-            try write(version, model, source: source.span, createdAt: known?.createdAt ?? now)
+            try write(
+                version, model, source: source.span, createdAt: known?.createdAt ?? now,
+                origin: known?.origin ?? VersionOrigin())
         }
     }
 
@@ -70,17 +73,20 @@ extension PolicyStore {
 
     // MARK: Writing
 
-    private func write(
-        _ version: Digest, _ model: PolicyModel, source: Span<UInt8>, createdAt: Int64
+    func write(
+        _ version: Digest, _ model: PolicyModel, source: Span<UInt8>, createdAt: Int64, origin: VersionOrigin
     ) throws(PolicyStoreError) {
         let compiler: PolicyCompiler
         do { compiler = try PolicyCompiler(model) } catch { throw .table(error) }
+        try refuseTwin(of: version)
         // Without its record nothing of the version is seen while its tables change.
-        try put(versionRecords, version.bytes, nil)
-        try removeTables(TableKey.version(version))
-        try stored { () throws(StoreError) in
-            try environment.write { transaction throws(StoreError) in
+        try put(versionRecords, version.bytes, nil, "add-begin")
+        try removeTables(TableKey.version(version), "add-clear")
+        try durably("add-source") { transaction throws(PolicyStoreError) in
+            do throws(StoreError) {
                 try transaction.put(sources, version.bytes.span, source)
+            } catch {
+                throw .store(error)
             }
         }
         let seal: TableSeal
@@ -88,12 +94,34 @@ extension PolicyStore {
             seal = try writeTables(version, compiler)
         } catch {
             // Best effort: what stays is invisible, and the next add or prune removes it.
-            try? removeTables(TableKey.version(version))
+            try? removeTables(TableKey.version(version), "add-undo")
             throw error
         }
         let info = VersionInfo(
-            version: version, createdAt: createdAt, compiler: compiler, sourceBytes: source.count, seal: seal)
-        try put(versionRecords, version.bytes, info.encoded)
+            version: version, createdAt: createdAt, compiler: compiler, sourceBytes: source.count, seal: seal,
+            origin: origin)
+        try durably("add-record") { transaction throws(PolicyStoreError) in
+            // Another process, which took this version for one that nobody finishes, may have removed parts of it.
+            let stored = try count(tables, prefix: TableKey.version(version), transaction)
+            guard stored == seal.tableCount, try transaction.copy(versionRecords, version.bytes) == nil,
+                transaction.presence(sources, version.bytes.span) == .present
+            else { throw .corrupt(version, what: "parts of it were removed while it was written") }
+            try transaction.set(versionRecords, version.bytes, info.encoded)
+        }
+    }
+
+    /// Tables lie under the first half of a version: whoever made two sources that share it (2^64 hashes) could put the
+    /// tables of one in the place of the other's.
+    private func refuseTwin(of version: Digest) throws(PolicyStoreError) {
+        var twin: Digest?
+        try forEach(versionRecords, prefix: TableKey.version(version)) { key, _ in
+            guard let other = Digest(key), other != version else { return .next }
+            twin = other
+            return .stop
+        }
+        if let twin {
+            throw .corrupt(version, what: "it begins as version `\(twin)` does, which no honest policy would")
+        }
     }
 
     private func writeTables(
@@ -102,8 +130,7 @@ extension PolicyStore {
         var seal = TableSeal()
         var batch: [(key: [UInt8], table: [UInt8])] = []
         var batchBytes = 0
-        // In the order of the keys: index -1 is the catalogue, then hosts, metadata and the ports.
-        for index in -1...compiler.hosts.count + compiler.metadata.count {
+        for index in partIndices(compiler) {
             let part: (key: [UInt8], table: [UInt8])?
             do throws(PolicyTableError) {
                 part = try self.part(index, version, compiler)
@@ -124,10 +151,23 @@ extension PolicyStore {
         return seal
     }
 
+    /// In the order of the keys: clients, then index -1 is the catalogue, then hosts, metadata and the ports.
+    func partIndices(_ compiler: PolicyCompiler) -> ClosedRange<Int> {
+        -1 - compiler.clientCount...compiler.hosts.count + compiler.metadata.count
+    }
+
     /// - Returns: nil for the ports of a policy that has none.
-    private func part(
+    func part(
         _ index: Int, _ version: Digest, _ compiler: PolicyCompiler
     ) throws(PolicyTableError) -> (key: [UInt8], table: [UInt8])? {
+        if index < -1 {
+            let number = index + 1 + compiler.clientCount
+            let client = compiler.client(number)
+            return (
+                TableKey.client(version, issuer: client.issuer, identifier: client.identifier),
+                try compiler.clientRecord(number)
+            )
+        }
         if index < 0 { return (TableKey.catalogue(version), try compiler.catalogue()) }
         if index < compiler.hosts.count {
             return (TableKey.host(version, compiler.hosts[index]), try compiler.hostTable(index))
@@ -145,28 +185,31 @@ extension PolicyStore {
 
     private func putAll(_ batch: [(key: [UInt8], table: [UInt8])]) throws(PolicyStoreError) {
         guard !batch.isEmpty else { return }
-        try stored { () throws(StoreError) in
-            try environment.write { transaction throws(StoreError) in
-                for (key, table) in batch { try transaction.put(tables, key.span, table.span) }
-            }
+        try durably("add-tables") { transaction throws(PolicyStoreError) in
+            for (key, table) in batch { try transaction.set(tables, key, table) }
         }
     }
 
-    /// Sets or removes one value in a write of its own.
-    func put(_ database: Database, _ key: [UInt8], _ value: [UInt8]?) throws(PolicyStoreError) {
-        try stored { () throws(StoreError) in
-            try environment.write { transaction throws(StoreError) in
-                if let value {
-                    try transaction.put(database, key.span, value.span)
-                } else {
-                    try transaction.delete(database, key.span)
-                }
+    func count(
+        _ database: Database, prefix: [UInt8], _ transaction: borrowing WriteTransaction
+    ) throws(PolicyStoreError) -> Int {
+        var count = 0
+        do throws(StoreError) {
+            try transaction.forEach(database, prefix: prefix.span) { _, _ in
+                count += 1
+                return .next
             }
+        } catch {
+            throw .store(error)
         }
+        return count
     }
 
     /// Removes every table whose key begins with `prefix`, in short writes.
-    func removeTables(_ prefix: [UInt8]) throws(PolicyStoreError) {
+    /// - Parameter sparesComplete: stops at a version that has its record, which another process may just have written.
+    func removeTables(
+        _ prefix: [UInt8], _ step: StaticString, sparesComplete: Bool = false
+    ) throws(PolicyStoreError) {
         while true {
             var found: [[UInt8]] = []
             try forEach(tables, prefix: prefix) { key, _ in
@@ -174,11 +217,12 @@ extension PolicyStore {
                 return found.count < PolicyStore.batchTablesMax ? .next : .stop
             }
             if found.isEmpty { return }
-            try stored { () throws(StoreError) in
-                try environment.write { transaction throws(StoreError) in
-                    for key in found { try transaction.delete(tables, key.span) }
-                }
+            let isSpared = try durably(step) { transaction throws(PolicyStoreError) in
+                if sparesComplete, try count(versionRecords, prefix: prefix, transaction) > 0 { return true }
+                for key in found { try transaction.set(tables, key, nil) }
+                return false
             }
+            if isSpared { return }
         }
     }
 }

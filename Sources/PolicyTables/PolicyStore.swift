@@ -11,11 +11,15 @@ internal import Synchronization
 ///
 ///     versions   version → VersionInfo                         a version without a record is incomplete
 ///     sources    version → source, as it was given
-///     tables     first 16 bytes of version · "c" → catalogue
+///     tables     first 16 bytes of version · "b" · issuer u16 big-endian · client identifier → client
+///                first 16 bytes of version · "c" → catalogue
 ///                first 16 bytes of version · "h" · host → host table
 ///                first 16 bytes of version · "m" · host · path → metadata of a protected resource, JSON
 ///                first 16 bytes of version · "p" → port table, when there are ports without HTTP
 ///     state      "active" → Activation; "n" · number big-endian → Activation
+///                "p" · number → statement and signatures that it was accepted under; "serial" → the highest of them
+///                "r" · version → statement and signatures of a rollback to it, signed beforehand
+///                "file" → version last read from the policy file; "held" → the one that is held back
 ///     keys       SHA-256 of issuer → StoredKeys
 public final class PolicyStore: Sendable {
     /// Limits of one write while a version is stored, so that no other writer waits for long.
@@ -31,9 +35,15 @@ public final class PolicyStore: Sendable {
     /// Held while versions are written or removed: those take several transactions.
     let writing = Mutex<Void>(())
 
-    /// - Parameter environment: opened for writing at least once; it may hold other databases too.
-    public init(_ environment: Environment) throws(PolicyStoreError) {
+    /// Whether no version becomes active without an `Approval`.
+    public let requiresApproval: Bool
+
+    /// - Parameters:
+    ///   - environment: opened for writing at least once; it may hold other databases too.
+    ///   - requiresApproval: true has `activate` refuse whatever comes without one.
+    public init(_ environment: Environment, requiresApproval: Bool = false) throws(PolicyStoreError) {
         self.environment = environment
+        self.requiresApproval = requiresApproval
         versionRecords = try stored { () throws(StoreError) in try environment.database("versions") }
         sources = try stored { () throws(StoreError) in try environment.database("sources") }
         tables = try stored { () throws(StoreError) in try environment.database("tables") }
@@ -43,8 +53,7 @@ public final class PolicyStore: Sendable {
 
     /// The content address of a policy: SHA-256 of a label and the bytes of the source.
     public static func version(ofSource source: Span<UInt8>) -> Digest {
-        var hasher = SHA256Hasher()
-        hasher.update(Array("scopecheck policy source 1\n".utf8).span)
+        var hasher = VersionHasher()
         hasher.update(source)
         return hasher.finish()
     }
@@ -77,6 +86,19 @@ public final class PolicyStore: Sendable {
     /// A copy of the source of a version, byte for byte; nil when the store does not have it.
     public func source(_ version: Digest) throws(PolicyStoreError) -> [UInt8]? {
         try read(sources, version.bytes) { [UInt8](copying: $0) }
+    }
+
+    /// A part of the source of a version; empty from its end on, nil when the store does not have it.
+    public func source(_ version: Digest, from start: Int, count: Int) throws(PolicyStoreError) -> [UInt8]? {
+        try read(sources, version.bytes) { source in
+            guard start >= 0, count >= 0, start < source.count else { return [] }
+            return [UInt8](copying: source.extracting(start..<min(source.count, start + min(count, source.count))))
+        }
+    }
+
+    /// The complete versions whose hash begins with these hexadecimal digits.
+    public func versions(beginningWith digits: String) throws(PolicyStoreError) -> [VersionInfo] {
+        try versions().filter { $0.version.description.hasPrefix(digits) }
     }
 
     /// Lends the catalogue of a complete version, for commands and activation.
@@ -165,6 +187,17 @@ public final class PolicyStore: Sendable {
             try transaction.forEach(database, prefix: prefix.span, body)
         }
     }
+}
+
+/// The version of a source that comes in pieces.
+public struct VersionHasher: ~Copyable {
+    private var hasher = SHA256Hasher()
+
+    public init() { hasher.update(Array("scopecheck policy source 1\n".utf8).span) }
+
+    public mutating func update(_ source: Span<UInt8>) { hasher.update(source) }
+
+    public mutating func finish() -> Digest { hasher.finish() }
 }
 
 /// Keys of the database `tables`.

@@ -15,6 +15,16 @@ public enum PolicyStoreError: Error, Equatable, Sendable {
     case corrupt(Digest, what: String)
     /// The stored source is no longer a valid policy to this build.
     case sourceRefused(Digest)
+    /// It was left by a rollback or an apply, and the policy file still holds it.
+    case heldBack(Digest)
+    /// Nothing decided before what decides now.
+    case nothingBefore
+    /// The store takes signed versions only.
+    case approvalMissing
+    /// A statement was accepted before that is as new or newer.
+    case staleSerial(UInt64, highest: UInt64)
+    /// A rollback that was signed for leaving another version than the one in force, or another acceptance of it.
+    case notPresent(Digest)
 }
 
 extension PolicyStoreError: StoreFailure {
@@ -38,6 +48,19 @@ extension PolicyStoreError: CustomStringConvertible {
         case .sourceRefused(let version):
             "the stored source of policy version `\(version)` is not valid for this build; "
                 + "mend the policy and apply it"
+        case .heldBack(let version):
+            "the policy file still holds version `\(version)`, which was left by a rollback or an apply; "
+                + "change the file, or bring it back with `scopecheck policy apply`"
+        case .nothingBefore:
+            "no other version decided before this one; name a version of `scopecheck policy log`"
+        case .approvalMissing:
+            "unsigned: versions need signatures here; make them with `scopecheck policy sign` and apply with --signatures"
+        case .staleSerial(let serial, let highest):
+            "replayed: serial \(serial) of the signed statement is not greater than \(highest), the highest that was "
+                + "accepted; sign again with a greater --serial"
+        case .notPresent(let version):
+            "the rollback was signed for leaving version `\(version)` as it was accepted then, and that is not what is in "
+                + "force; sign a rollback from the version in force"
         }
     }
 }

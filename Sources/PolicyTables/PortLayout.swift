@@ -14,7 +14,7 @@
 /// Example: port 9443 of `m` for the scope 3, and the client `c` that holds 3 and 5, of which 5 comes first by name,
 /// known by the URI `u:c`, are 91 bytes, as the tests check:
 ///
-///       0  header    "SCPT" 1 0 91 · 1 55 · 1 87
+///       0  header    "SCPT" 4 0 91 · 1 55 · 1 87
 ///      28  port      check · 9443 1 1 0 · Int64.min · scope 3 · "m"
 ///      55  ports     28
 ///      59  client    check · 0 0 3 1 2 · 3 5 · 5 3 · "u:c" · "c"

@@ -10,6 +10,8 @@ public struct ServiceRecord: ~Escapable {
     public let routeCount: Int
     /// What clients write into URLs where it is not the listener's port; 0 when it is.
     public let publicPort: UInt16
+    /// Unix seconds from which on every request to it is denied; `Int64.max` is for ever.
+    public let until: Int64
     /// Whether the backend may see the client's own token.
     public let forwardsToken: Bool
     /// Whether an allow carries a transaction token of ours.
@@ -27,7 +29,8 @@ public struct ServiceRecord: ~Escapable {
             let issuerCount = bytes.littleEndian16(at: offset + CatalogueLayout.serviceIssuers),
             let portCount = bytes.littleEndian16(at: offset + CatalogueLayout.servicePorts),
             let publicPort = bytes.littleEndian16(at: offset + CatalogueLayout.servicePublicPort),
-            let routeCount = bytes.littleEndian32(at: offset + CatalogueLayout.serviceRoutes)
+            let routeCount = bytes.littleEndian32(at: offset + CatalogueLayout.serviceRoutes),
+            let until = bytes.littleEndian64(at: offset + CatalogueLayout.serviceUntil)
         else { return nil }
         // DENY: a demand that this build does not know must not be taken for none.
         let flags = bytes[offset + CatalogueLayout.serviceFlags]
@@ -44,6 +47,7 @@ public struct ServiceRecord: ~Escapable {
         self.portCount = Int(portCount)
         self.routeCount = Int(routeCount)
         self.publicPort = publicPort
+        self.until = Int64(bitPattern: until)
         forwardsToken = flags & CatalogueLayout.serviceKeepsToken == 0
         hasTransactionToken = flags & CatalogueLayout.serviceTransactionToken != 0
         nameRange = name.range
@@ -52,6 +56,9 @@ public struct ServiceRecord: ~Escapable {
         metadataRange = metadata.range
         issuers = end
     }
+
+    /// Whether what it published is over.
+    public func hasEnded(at now: Int64) -> Bool { until <= now && until != .max }
 
     public var name: Span<UInt8> {
         @_lifetime(copy self)

@@ -21,7 +21,7 @@
 // Example: `GET /a` for the scope 3 of service 0, on every port, with a DPoP proof, a user who authenticated with `mfa`
 // in the last 300 s, and the demand 1 on `authorization_details`, is 163 bytes, as the tests check:
 //
-//       0  header    "SCHT" 3 0 163 · 0 32 · root 131 · bound 2 · rules 1
+//       0  header    "SCHT" 4 0 163 · 0 32 · root 131 · bound 2 · rules 1
 //      32  rule      0 0 · Int64.min · 0 3 6 · 1 0 0 0 · 2 0 1 · 300 · 1 · scope 3 · detail 1 · "GET" · "GET /a"
 //                    · 3 "mfa"
 //      88  terminal  1 · "GET\0\0\0\0\0" 32 1
@@ -31,7 +31,7 @@
 
 enum TableLayout {
     /// Of every kind of table. Raised with every change that an older reader would misread.
-    static let version: UInt16 = 3
+    static let version: UInt16 = 4
 
     /// Longest table. LMDB holds up to 2^32 - 1, and offsets are 32 bits wide.
     static let tableBytesMax = 0x7FFF_FFFF
@@ -112,19 +112,21 @@ enum HostLayout {
 ///               · proof age u16 · proof ahead u16 · proof nonce u8 · proof algorithms u8
 ///               · lifetime u32 · status lists u16 · introspection u8 (0 never, 1 opaque, 2 all)
 ///               · authentication u8 · signed replies u8 · 0 u8 · cache u16 · negative cache u16 · timeout u16
+///               · flags u8
 ///               · issuer · scope claim · client claim · key place · certificate authority file
 ///               · endpoint · client id · secret file · key file · certificate file
 ///               · certificate authority file of the endpoint · audiences · status lists
 ///               · algorithms u8 each · proof algorithms u8 each
-///     scope     name · description · closure u32 · scopes u16 each, ascending
-///     service   token source u8 · flags u8 · issuers u16 · ports u16 · public port u16 · routes u32 · name
-///               · audience · source name · metadata URL · issuers u16 each · ports u16 each
+///     scope     until i64 · flags u8 · name · description · closure u32 · scopes u16 each, ascending
+///     service   token source u8 · flags u8 · issuers u16 · ports u16 · public port u16 · routes u32
+///               · until i64 · name · audience · source name · metadata URL · issuers u16 each · ports u16 each
 ///     claim     name
 ///     detail    actions u16 · locations u16 · type · actions · locations
 ///
-/// Flags of a service: 1 keeps the client's token from the backend, 2 gives it a transaction token. Without
-/// introspection, its numbers are 0 and its texts empty. A byte that says what this build does not know makes its
-/// record unreadable.
+/// Flags of an issuer: 1 refuses clients that the policy does not list, 2 says that it lists some. Of a scope: 1 is an
+/// old name that other scopes stand in place of. Of a service: 1 keeps the client's token from the backend, 2 gives it
+/// a transaction token. `until` is in Unix seconds, `Int64.max` is for ever. Without introspection, its numbers are 0
+/// and its texts empty. A byte that says what this build does not know makes its record unreadable.
 ///
 /// A directory holds one u32 for each record; "by name" holds the scopes as u16, in byte order of their
 /// names. Every text is a count u16 and its bytes.
@@ -161,9 +163,15 @@ enum CatalogueLayout {
     static let issuerCache = 24
     static let issuerNegativeCache = 26
     static let issuerTimeout = 28
-    static let issuerTexts = 30
+    static let issuerFlags = 30
+    static let issuerRefusesUnknownClients: UInt8 = 1
+    static let issuerHasClients: UInt8 = 2
+    static let issuerTexts = 31
     /// Texts before the audiences.
     static let issuerTextCount = 11
+    static let scopeFlags = 8
+    static let scopeIsOldName: UInt8 = 1
+    static let scopeTexts = 9
     static let serviceFlags = 1
     static let serviceKeepsToken: UInt8 = 1
     static let serviceTransactionToken: UInt8 = 2
@@ -171,5 +179,39 @@ enum CatalogueLayout {
     static let servicePorts = 4
     static let servicePublicPort = 6
     static let serviceRoutes = 8
-    static let serviceTexts = 12
+    static let serviceUntil = 12
+    static let serviceTexts = 20
+}
+
+/// Offsets in the record of a client, one value of the store each.
+///
+///     header    magic u32 "SCCL" · layout u16 · flags u8, 0 · rule u8 (0 deny, 1 narrow, 2 alert) · total bytes u32
+///               · issuer u16 · identifier u16 · name u16 · grants u16 · scopes u32 · observe until i64 · check u64
+///     then      scopes u16 each, ascending · identifier · name · grants
+///     grant     until i64 · scopes u32 · reason u16 · scopes u16 each, ascending · reason
+///
+/// The check is taken over everything else: damage makes the record unreadable.
+///
+/// Example: `web` (identifier `w`, issuer 1, narrow) with the scopes 0 and 2, and scope 3 until 7 for `x`, is 65 bytes:
+/// the header, `0 2`, `w`, `web`, and the grant `7 · 1 · 1 · 3 · x`, as the tests check.
+enum ClientLayout {
+    /// "SCCL" as little-endian bytes.
+    static let magic: UInt32 = 0x4C43_4353
+
+    static let flags = 6
+    static let rule = 7
+    static let totalBytes = 8
+    static let issuer = 12
+    static let identifierBytes = 14
+    static let nameBytes = 16
+    static let grantCount = 18
+    static let scopeCount = 20
+    static let observeUntil = 24
+    static let check = 32
+    static let headerBytes = 40
+
+    static let grantScopeCount = 8
+    static let grantReasonBytes = 12
+    static let grantBytes = 14
+    static let grantsMax = 64
 }

@@ -17,6 +17,8 @@ public struct VersionInfo: Sendable, Equatable {
     public let sourceBytes: Int
     /// Of all tables together.
     public let tableBytes: Int
+    /// Who stored it first, and why; empty for a version that an older build stored.
+    public let origin: VersionOrigin
 
     /// Tables, the catalogue included.
     let tableCount: Int
@@ -27,7 +29,8 @@ public struct VersionInfo: Sendable, Equatable {
     public var isCurrentLayout: Bool { layout == TableLayout.version }
 
     /// `layout u16 · 0 u16 · hosts u32 · created i64 · routes u64 · source bytes u64 · table bytes u64
-    /// · tables u32 · issuers u32 · scopes u32 · services u32 · integrity u64`, 64 bytes.
+    /// · tables u32 · issuers u32 · scopes u32 · services u32 · integrity u64`, 64 bytes, and behind them the origin,
+    /// which builds before it did not write.
     static let bytesCount = 64
 
     var encoded: [UInt8] {
@@ -43,13 +46,15 @@ public struct VersionInfo: Sendable, Equatable {
             bytes.append(littleEndian32: UInt32(clamping: value))
         }
         bytes.append(littleEndian64: integrity)
-        return bytes
+        return bytes + origin.encoded
     }
 
     init(
-        version: Digest, createdAt: Int64, compiler: PolicyCompiler, sourceBytes: Int, seal: TableSeal
+        version: Digest, createdAt: Int64, compiler: PolicyCompiler, sourceBytes: Int, seal: TableSeal,
+        origin: VersionOrigin
     ) {
         self.version = version
+        self.origin = origin
         layout = TableLayout.version
         self.createdAt = createdAt
         hostCount = compiler.hosts.count
@@ -65,7 +70,9 @@ public struct VersionInfo: Sendable, Equatable {
 
     /// - Returns: nil when the record is damaged.
     init?(version: Digest, _ bytes: Span<UInt8>) {
-        guard bytes.count == VersionInfo.bytesCount, let layout = bytes.littleEndian16(at: 0),
+        guard bytes.count >= VersionInfo.bytesCount,
+            let origin = VersionOrigin(bytes.extracting(VersionInfo.bytesCount...)),
+            let layout = bytes.littleEndian16(at: 0),
             let hosts = bytes.littleEndian32(at: 4), let created = bytes.littleEndian64(at: 8),
             let routes = bytes.littleEndian64(at: 16), let source = bytes.littleEndian64(at: 24),
             let tableBytes = bytes.littleEndian64(at: 32), let tables = bytes.littleEndian32(at: 40),
@@ -73,6 +80,7 @@ public struct VersionInfo: Sendable, Equatable {
             let services = bytes.littleEndian32(at: 52), let integrity = bytes.littleEndian64(at: 56)
         else { return nil }
         self.version = version
+        self.origin = origin
         self.layout = layout
         createdAt = Int64(bitPattern: created)
         hostCount = Int(hosts)
@@ -97,35 +105,5 @@ struct TableSeal: Equatable {
         tableCount += 1
         tableBytes += table.count
         integrity = integrityHash(table, seed: integrityHash(key, seed: integrity))
-    }
-}
-
-/// One move of the pointer that says which version decides.
-public struct Activation: Sendable, Equatable {
-    /// Grows by one with each activation of the store; never used twice.
-    public let number: UInt64
-    public let version: Digest
-    /// Unix seconds.
-    public let activatedAt: Int64
-
-    /// `number u64 · activated i64 · version`, 48 bytes.
-    var encoded: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(littleEndian64: number)
-        bytes.append(littleEndian64: UInt64(bitPattern: activatedAt))
-        return bytes + version.bytes
-    }
-
-    init(number: UInt64, version: Digest, activatedAt: Int64) {
-        self.number = number
-        self.version = version
-        self.activatedAt = activatedAt
-    }
-
-    init?(_ bytes: Span<UInt8>) {
-        guard bytes.count == 16 + Digest.count, let number = bytes.littleEndian64(at: 0),
-            let activated = bytes.littleEndian64(at: 8), let version = Digest(bytes.extracting(16...))
-        else { return nil }
-        self.init(number: number, version: version, activatedAt: Int64(bitPattern: activated))
     }
 }

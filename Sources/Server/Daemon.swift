@@ -17,6 +17,7 @@ public final class Daemon {
     private let settings: DaemonSettings
     private let log: EventLog
     private let pipe: LinePipe
+    private let remarks: ScopeRemarks
     private let store: PolicyStore
     private let storeLock: FileLock
     private let board = SnapshotBoard()
@@ -27,6 +28,7 @@ public final class Daemon {
     private let introspections: IntrospectionRecords
     private let revocations: RevocationDesk
     private let transactions: TransactionKeys?
+    private let drift: DriftDesk?
     private let manager = ServiceManager()
     private var lastSignal: Int32 = 0
     /// Of these connections the log has told.
@@ -44,6 +46,7 @@ public final class Daemon {
         self.settings = settings
         log = EventLog(output: LineOutput(descriptor: 2))
         pipe = try LinePipe()
+        remarks = ScopeRemarks(pipe: pipe)
         Signals.ignoreBrokenPipe()
         try ProcessResources.raiseOpenFileLimit()
         try Files.makeFolder(settings.store)
@@ -51,13 +54,17 @@ public final class Daemon {
         let environment = try Store.Environment(
             path: settings.store, mapBytes: settings.storeMapBytes,
             maxReaders: settings.workers * (1 + libFCGIThreadsPerWorker * settings.listeners.count) + 64)
-        store = try PolicyStore(environment)
-        loader = PolicyLoader(store: store, storeFolder: settings.store, log: log)
+        let signing = try Daemon.signingRule(settings)
+        store = try PolicyStore(environment, requiresApproval: signing != nil)
+        // Left behind by a daemon that was killed while a policy came in.
+        try Files.remove(PolicyUploads.spoolPath(settings.store))
+        loader = PolicyLoader(
+            store: store, storeFolder: settings.store, mapBytes: settings.storeMapBytes, log: log)
         proofs = ProofRecords(entriesMax: settings.proofsMax, startedAt: clock.nowSeconds())
         introspections = IntrospectionRecords(entriesMax: settings.introspectionsMax)
         let policies = PolicyDesk(
             store: store, loader: loader, board: board, log: log, clock: clock,
-            settings: settings.keys, policyFile: settings.policy, introspections: introspections)
+            settings: settings.keys, policyFile: settings.policy, signing: signing, introspections: introspections)
         self.policies = policies
         let clock = self.clock
         revocations = try RevocationDesk(
@@ -65,6 +72,12 @@ public final class Daemon {
             clock: { clock.nowSeconds() }, lifetime: { policies.lifetime(ofIssuer: $0) }, log: log,
             publish: { policies.publish($0) })
         let log = self.log
+        let store = self.store
+        drift = settings.drift.map { wanted in
+            DriftDesk(sources: wanted.sources, everySeconds: wanted.everySeconds, log: log) {
+                policies.activation.flatMap { (try? store.source($0.version)) ?? nil }
+            }
+        }
         transactions = settings.transactions.map { wanted in
             var keys = TransactionKeys.Settings(issuer: wanted.issuer, lifetimeSeconds: wanted.lifetimeSeconds)
             keys.rotationSeconds = wanted.rotationSeconds
@@ -91,6 +104,7 @@ public final class Daemon {
         let documents = try startDocuments()
         try revocations.start()
         try transactions?.start()
+        try drift?.start()
         try open(libFCGIWorkers)
         manager.ready(status: "serving \(policies.statusLine)")
         log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
@@ -102,6 +116,7 @@ public final class Daemon {
         admin?.thread.join()
         documents?.listener.requestStop()
         documents?.thread.join()
+        drift?.stop()
         transactions?.stop()
         revocations.stop()
         policies.stop()
@@ -121,6 +136,28 @@ public final class Daemon {
                 sleepMilliseconds(5)
             }
         }
+    }
+
+    /// - Throws: for settings that would leave it unclear whether signatures are needed.
+    private static func signingRule(_ settings: DaemonSettings) throws -> SigningRule? {
+        guard settings.requiredSignatures > 0 else {
+            guard settings.trustedKeysFile == nil else {
+                throw StartRefusal(
+                    description:
+                        "trusted keys without a number of signatures check nothing; give --require-signatures too")
+            }
+            return nil
+        }
+        guard let file = settings.trustedKeysFile else {
+            throw StartRefusal(description: "signatures are required and nobody is trusted; give --trusted-keys FILE")
+        }
+        guard settings.policy == nil else {
+            throw StartRefusal(
+                description:
+                    "with required signatures no policy file is read; leave --policy out and bring the policy in "
+                    + "with `scopecheck policy apply --signatures`")
+        }
+        return try SigningRule(trustedKeysFile: file, required: settings.requiredSignatures)
     }
 
     // MARK: control
@@ -274,8 +311,9 @@ public final class Daemon {
         return WorkerSeed(
             number: number, listeners: listeners, limits: settings.connectionLimits, control: control, board: board,
             store: store, tokenCacheEntriesMax: settings.tokenCacheEntries / settings.workers, denialPipe: pipe,
-            denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), fetches: policies,
-            proofs: proofs, introspections: introspections, wallClock: clock, log: log)
+            denialLinesPerSecond: max(1, settings.denialLinesPerSecond / settings.workers), remarks: remarks,
+            fetches: policies, proofs: proofs, introspections: introspections, shadow: policies.shadow,
+            wallClock: clock, log: log)
     }
 
     private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
@@ -287,16 +325,20 @@ public final class Daemon {
                 + [("admin", adminSocket), ("documents", documentSocket)].compactMap { name, socket in
                     socket.map { ($0.address.description, name) }
                 },
-            startedAt: clock.nowSeconds(), clock: clock)
+            startedAt: clock.nowSeconds(), clock: clock, remarks: remarks)
         let controls = self.controls
-        let routes = AdminRoutes(
+        var routes = AdminRoutes(
             status: { report.json(controls.map(\.figures), isDraining: controls.contains(where: \.isDrainAnnounced)) },
             statusText: {
                 report.text(controls.map(\.figures), isDraining: controls.contains(where: \.isDrainAnnounced))
             },
             isReady: { [board] in board.snapshot != nil && !controls.contains(where: \.isDrainAnnounced) },
             explain: { facts, bytes, at in desk.explain(facts, bytes, at) }, revocations: revocations,
-            transactionKeys: transactionKeySet)
+            transactionKeys: transactionKeySet, policies: PolicyVersions(store: store),
+            uploads: PolicyUploads(policies, storeFolder: settings.store, log: log),
+            publications: PublicationUploads(
+                policies.makePublicationDesk(storeFolder: settings.store, mapBytes: settings.storeMapBytes)))
+        routes.shadow = policies.shadow
         let listener = try AdminListener(
             socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
         return (listener, try listener.start())

@@ -6,6 +6,10 @@ public import Kernel
 /// What the daemon is told, from a file or from flags: everything resolved, checked and in its unit.
 public struct DaemonSettings: Sendable {
     public var policy: String?
+    /// How many trusted people must have signed a policy; 0 takes unsigned ones.
+    public var requiredSignatures = 0
+    /// A JWK set of Ed25519 keys: who may sign.
+    public var trustedKeysFile: String?
     public var store: String
     public var storeMapBytes = 16 << 30
     public var workers = SystemThread.processorCount()
@@ -15,6 +19,8 @@ public struct DaemonSettings: Sendable {
     public var documents: ListenerSettings?
     /// nil where no transaction tokens are made.
     public var transactions: TransactionSettings?
+    /// What services publish is held against the policy; nil does not look.
+    public var drift: DriftSettings?
     public var keys = KeySettings()
     public var tokenCacheEntries = 100_000
     public var denialLinesPerSecond = 100

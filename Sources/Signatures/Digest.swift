@@ -20,6 +20,26 @@ public struct Digest: Hashable, Sendable {
         words = (word(0), word(8), word(16), word(24))
     }
 
+    /// A digest of exactly 64 lower-case hexadecimal digits, as `description` writes them; nil for any other text.
+    public init?(hexadecimal text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count == 2 * Digest.count else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = Digest.value(digits[index]), let low = Digest.value(digits[index + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        self.init(bytes.span)
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case 0x30...0x39: digit - 0x30
+        case 0x61...0x66: digit - 0x61 + 10
+        default: nil
+        }
+    }
+
     /// The first eight bytes as a big-endian number: a well mixed key for tables.
     public var firstWord: UInt64 { words.0 }
 

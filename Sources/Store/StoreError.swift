@@ -32,6 +32,9 @@ public struct StoreError: Error, Equatable, Sendable {
     public static let invalidFile: Int32 = MDB_INVALID
     /// This process has the folder open already: `EBUSY`.
     public static let alreadyOpen: Int32 = EBUSY
+    /// Whether the map or the disk has no more room.
+    public var isFull: Bool { [MDB_MAP_FULL, ENOSPC, EDQUOT, EFBIG].contains(code) }
+
     /// A write inside a write on the same thread: `EDEADLK`.
     public static let nestedWrite: Int32 = EDEADLK
 }
@@ -74,6 +77,10 @@ extension StoreError: CustomStringConvertible {
             "a write was begun inside another write on the same thread; finish the first one"
         case ENOSPC, EDQUOT, EFBIG:
             "\(systemText); nothing was changed; make room on the file system and try again"
+        case EIO:
+            // mdb.c, mdb_page_flush: a write that took only a part of its bytes is answered EIO.
+            "\(systemText), or the disk took only a part of what was written, as a full one does; nothing was changed; "
+                + "make room on the file system, and look at the system's log where there is room"
         case EACCES, EPERM, EROFS:
             "\(systemText); the folder and its files must be writable by this user, "
                 + "`lock.mdb` for reading too"

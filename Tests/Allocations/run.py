@@ -27,9 +27,12 @@ issuers:
     audience: [https://api.example.com]
     keys: { jwks_file: jwks.json }
     algorithms: [ES256]
+    unknown_clients: deny
 scopes:
-  orders:read: {}
+  orders:read: { until: 2099-01-01T00:00:00Z }
   orders:admin: { implies: ["orders:*"] }
+clients:
+  web: { scopes: [orders:admin], grants: [{ scope: orders:read, until: 2099-01-01T00:00:00Z, reason: INC-1 }] }
 services:
   orders:
     hosts: [api.example.com]
@@ -71,6 +74,7 @@ def scenarios(daemon, tokens):
             ("allow", "/orders/7", tokens[0], b"200"), ("transaction token", "/payments/7", tokens[0], b"200"),
             ("bound to the path", "/users/alice", tokens[0], b"200"),
             ("public", "/healthz", None, b"200"), ("insufficient scope", "/orders/7", tokens[1], b"403"),
+            ("unknown client", "/orders/7", tokens[2], b"403"),
             ("no token", "/orders/7", None, b"401"), ("unknown route", "/nowhere", tokens[0], b"403")):
         yield f"FastCGI, {name}", daemon.fastcgi, fastcgi_request(target, token), expected
         yield f"HTTP, {name}", daemon.http, http_request(target, token), expected
@@ -91,8 +95,8 @@ def main():
                        stdout=subprocess.DEVNULL)
         now = int(time.time())
         tokens = []
-        for scope in ("orders:admin", "other"):
-            claims = dict(iss="https://id.example.com", aud="https://api.example.com", sub="alice", client_id="web",
+        for scope, client in (("orders:admin", "web"), ("other", "web"), ("orders:admin", "stranger")):
+            claims = dict(iss="https://id.example.com", aud="https://api.example.com", sub="alice", client_id=client,
                           iat=now, exp=now + 3600, jti="1", scope=scope,
                           authorization_details=[dict(type="payment", actions=["read"])])
             made = subprocess.run([BINARY, "token", "mint", "--key", folder / "private.jwk", "--claims",

@@ -61,7 +61,8 @@ import Testing
             let error = ChallengeError(reason)
             let isChallenged =
                 reason.status == 401
-                || [.insufficientScope, .bindingMismatch, .insufficientDetails].contains(reason)
+                || [.insufficientScope, .bindingMismatch, .insufficientDetails, .overScoped, .unknownClient]
+                    .contains(reason)
             #expect((error != nil) == isChallenged, "\(reason)")
         }
         #expect(ChallengeError(.noToken) == ChallengeError.none)
@@ -69,7 +70,7 @@ import Testing
         #expect("\(ChallengeError.none.text)".isEmpty)
         let texts: [ChallengeError] = [
             .invalidRequest, .invalidToken, .insufficientScope, .invalidProof, .nonceRequired,
-            .insufficientAuthentication,
+            .insufficientAuthentication, .unapprovedClient,
         ]
         for error in texts {
             let text = "\(error.text)"

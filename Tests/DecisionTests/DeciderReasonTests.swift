@@ -28,8 +28,8 @@ import Tokens
         }
         if reason != .granted { #expect(verdict.identity == ["", "", "", ""]) }
         #expect(verdict.hasChallenge == !verdict.challenge.isEmpty)
-        let isChallenged = reason.status == 401 || reason == .insufficientScope || reason == .bindingMismatch
-        #expect(verdict.hasChallenge == isChallenged)
+        let challenged: [Reason] = [.insufficientScope, .bindingMismatch, .overScoped, .unknownClient]
+        #expect(verdict.hasChallenge == (reason.status == 401 || challenged.contains(reason)))
     }
 
     @Test("grounds to allow")
@@ -272,6 +272,8 @@ import Tokens
             Reason.allCases.filter { $0.rawValue >= 70 || (34...37).contains($0.rawValue) }
             + [.requestTooLarge, .replayCacheFull, .invalidProof, .nonceRequired, .proofReplayed, .insufficientDetails]
             + [.introspectionUnavailable, .statusUnavailable, .signingUnavailable]
+            // Of baselines and of what ends: see BaselineTests and EndTests.
+            + [.publicationEnded, .overScoped, .unknownClient]
         #expect(seen.union(others) == Set(Reason.allCases) && seen.isDisjoint(with: others))
     }
 }

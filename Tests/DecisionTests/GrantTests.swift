@@ -18,7 +18,7 @@ import Testing
 
     private static func grant(_ scopes: String, _ table: [UInt8]) -> Grant? {
         guard let catalogue = Catalogue(table.span) else { return nil }
-        return GrantTable.expand(bytes(scopes).span, activation: 1, catalogue)
+        return ScopeExpansion(bytes(scopes).span, catalogue, now: 0).grant(activation: 1, catalogue: catalogue)
     }
 
     static let rows: [(String, [UInt16], String)] = [
@@ -59,7 +59,7 @@ import Testing
         var table = GrantTable()
         func grant(_ scopes: String, _ activation: UInt64) -> Grant? {
             guard let catalogue = Catalogue(catalogue.span) else { return nil }
-            return table.grant(forScopes: bytes(scopes).span, activation: activation, catalogue: catalogue)
+            return table.grant(forScopes: bytes(scopes).span, activation: activation, catalogue: catalogue, now: 0)
         }
         let first = grant("a", 1)
         let again = grant("a", 1)

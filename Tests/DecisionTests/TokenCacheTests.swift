@@ -119,27 +119,27 @@ import Tokens
         let grant = Grant(activation: 5, scopes: [1], text: [], isTextWhole: true)
         var cache = TokenCache(entriesMax: 8)
         cache.setGrant(grant, of: tokens[0])
-        var found = cache.grant(of: tokens[0], activation: 5)
+        var found = cache.grant(of: tokens[0], activation: 5, now: 0)
         #expect(found == nil)
         cache.insert(tokens[0], for: fingerprints[0])
         cache.insert(tokens[1], for: fingerprints[1])
         // Of another token than the last one nothing is known.
         cache.setGrant(grant, of: tokens[0])
         _ = cache.token(for: fingerprints[0], issuers: try Self.issuers(1))
-        found = cache.grant(of: tokens[0], activation: 5)
+        found = cache.grant(of: tokens[0], activation: 5, now: 0)
         #expect(found == nil)
-        found = cache.grant(of: tokens[0], activation: 0)
+        found = cache.grant(of: tokens[0], activation: 0, now: 0)
         #expect(found == nil)
         cache.setGrant(grant, of: tokens[0])
-        found = cache.grant(of: tokens[0], activation: 5)
+        found = cache.grant(of: tokens[0], activation: 5, now: 0)
         #expect(found === grant)
         for (token, activation) in [(tokens[0], UInt64(4)), (tokens[0], 6), (tokens[1], 5), (twin, 5)] {
-            found = cache.grant(of: token, activation: activation)
+            found = cache.grant(of: token, activation: activation, now: 0)
             #expect(found == nil, "\(activation)")
         }
         // A token put in anew has none.
         cache.insert(tokens[0], for: fingerprints[0])
-        found = cache.grant(of: tokens[0], activation: 5)
+        found = cache.grant(of: tokens[0], activation: 5, now: 0)
         #expect(found == nil)
     }
 

@@ -3,7 +3,7 @@
 # `N passed, N failed, N skipped`; the exit status is 0 without a failure.
 #
 #     Tests/Fuzz/replay.sh            all targets
-#     Tests/Fuzz/replay.sh TARGET…    some of: fastcgi http spop tokens policy tables request proofs claims introspection statuses
+#     Tests/Fuzz/replay.sh TARGET…    some of: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle
 #
 # A Replay that is built already is named by SCOPECHECK_REPLAY.
 set -uo pipefail
@@ -13,7 +13,7 @@ export SWIFT_BACKTRACE=enable=no
 TMPDIR=$(mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-targets=${*:-fastcgi http spop tokens policy tables request proofs claims introspection statuses}
+targets=${*:-fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle}
 
 replay=${SCOPECHECK_REPLAY:-}
 if [ -z "$replay" ]; then

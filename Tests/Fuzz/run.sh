@@ -4,12 +4,12 @@
 #     Tests/Fuzz/run.sh TARGET SECONDS [LIBFUZZER-OPTION…]
 #     Tests/Fuzz/run.sh TARGET minimise        writes the smallest corpus of the same coverage to corpus/TARGET
 #
-# TARGET is one of: fastcgi http spop tokens policy tables request proofs claims introspection statuses.
+# TARGET is one of: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle.
 # New inputs go to .work/TARGET, inputs that ended the
 # process to .work/TARGET-found: put those into cases/TARGET under a name that says what they are.
 set -euo pipefail
 cd "$(dirname "$0")"
-target=${1:?"give a target: fastcgi http spop tokens policy tables request proofs claims introspection statuses"}
+target=${1:?"give a target: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle"}
 seconds=${2:?"give seconds, or \`minimise\`"}
 shift 2
 [ -d "corpus/$target" ] || { echo "unknown target \`$target\`" >&2; exit 2; }

@@ -755,9 +755,49 @@ def introspection():
     yield b"\x10" + compact(opaque) + b',"iss":"https://id.example.com"'
 
 
+def bundle(*files, environment=None):
+    text = "scopecheck bundle 1\n" + (f"environment {environment}\n" if environment else "")
+    for name, content in sorted(files):
+        text += f"file {len(content.encode())} {name}\n{content}\n"
+    return text.encode()
+
+
+def bundles():
+    head = "scopecheck: 1\n"
+    common = head + ("issuers:\n  - { issuer: https://id.example.com, audience: a, keys: { discovery: true } }\n"
+                     "scopes:\n  read: {}\n  write: { implies: read }\n")
+    service = head + "services:\n  a:\n    hosts: [a.example.com]\n    routes:\n      - { match: GET /a, scopes: [read, write] }\n"
+    values = head + ("environments:\n  prod:\n    values: { host: b.example.com, 'a.b': '$' }\n"
+                     "    clients: { c: { certificate: { dns: c.example.com }, scopes: [read] } }\n"
+                     "  staging: { values: { host: c.example.com, a.b: x } }\n  test:\n")
+    used = head + "services:\n  b: { hosts: [\"${host}\"], routes: [{ match: \"GET /${a.b}/$${x}\", public: true }] }\n"
+    tests = head + "tests:\n  - { request: GET https://a.example.com/a, scopes: [read], expect: allow }\n"
+    good = [("common.yaml", common), ("team/a.yaml", service), ("tests.yaml", tests)]
+    yield service.encode()
+    yield used.encode()
+    yield bundle(*good)
+    for environment in (None, "prod", "staging", "test", "other", "no such"):
+        yield bundle(*good, ("values.yaml", values), ("used.yaml", used), environment=environment)
+    yield bundle(*good, ("values.yaml", values.replace("  test:\n", "")), ("used.yaml", used), environment="prod")
+    yield bundle(*good, ("z.yaml", service))
+    yield bundle(*good, ("z.yaml", service.replace("  a:", "  b:")))
+    for text in ("", "a", "[1]", head, head + "scopes: [", head + "scopes: 1\nservices: []\n", "scopecheck: 2", head + "x: \t1", "\ufeff" + head,
+                 head + "scopes: { read: }\n", head + "---\n", head + "issuers: *a\n", head + "scopes: { \"a${host}\": {} }",
+                 head + "environments: { prod: { values: { host: '${host}' } } }", head + "environments: 1", head + "scopes: { \"${\": }"):
+        yield bundle(*good, ("b.yaml", text))
+        yield bundle(("b.yaml", text), environment="prod")
+    whole = bundle(*good)
+    for place in range(0, len(whole), 37):
+        yield whole[:place]
+    yield whole + b"\n"
+    yield whole.replace(b"common", b"../mon")
+    yield whole.replace(b"file ", b"file 0")
+    yield whole.replace(b"tests.yaml", b"common.yaml")
+
+
 TARGETS = {"fastcgi": fastcgi, "http": http, "spop": spop, "tokens": tokens, "policy": policies, "tables": tables, "request": requests,
            "proofs": proofs, "claims": claims_of_tokens, "introspection": introspection,
-           "statuses": statuses}
+           "statuses": statuses, "bundle": bundles}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

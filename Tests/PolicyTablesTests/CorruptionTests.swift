@@ -173,7 +173,7 @@ import Testing
 
     @Test func otherLayoutIsUnreadable() throws {
         var bytes = try table([route("GET /a")])
-        for layout: UInt8 in [0, 1, 2, 4] {
+        for layout: UInt8 in [0, 1, 2, 3, 5] {
             bytes[4] = layout
             #expect(answer(bytes, "GET /a") == "unreadable")
         }
@@ -191,6 +191,7 @@ import Testing
                 _ = catalogue.scopeID(of: catalogue.scopeName(id))
                 _ = catalogue.scopeDescription(id).count
                 catalogue.forEachImplied(by: id) { _ in }
+                _ = catalogue.scopeTerm(id)
             }
             for index in 0..<min(catalogue.serviceCount, 100) {
                 guard let service = catalogue.service(index) else { continue }

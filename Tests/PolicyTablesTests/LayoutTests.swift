@@ -6,7 +6,7 @@ import Testing
     /// The example in the description of the layout, byte by byte.
     @Test func exampleOfTheDescription() throws {
         var expected: [UInt8] = Array("SCHT".utf8)
-        expected.append(littleEndian16: 3)
+        expected.append(littleEndian16: 4)
         expected.append(littleEndian16: 0)
         for word: UInt32 in [163, 0, 32, 131, 2, 1] { expected.append(littleEndian32: word) }
         // The rule of service 0, route 0.

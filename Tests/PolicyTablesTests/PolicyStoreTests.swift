@@ -142,13 +142,13 @@ import Testing
         let one = try temporary.add(PolicyStoreTests.policy("/one"), "one", now: 5)
         _ = try store.activate(one, now: 6)
         var record = try #require(try temporary.value("versions", one.bytes))
-        // Before introspection; 3 is this build's.
-        #expect(record[0] == 3)
-        record[0] = 2
+        // Before baselines; 4 is this build's.
+        #expect(record[0] == 4)
+        record[0] = 3
         try temporary.set("versions", one.bytes, record)
         #expect(try store.info(one)?.isCurrentLayout == false)
-        #expect(error { try store.verify(one) } == .otherLayout(one, found: 2))
-        #expect(error { try store.withCatalogue(one) { _ in } } == .otherLayout(one, found: 2))
+        #expect(error { try store.verify(one) } == .otherLayout(one, found: 3))
+        #expect(error { try store.withCatalogue(one) { _ in } } == .otherLayout(one, found: 3))
         #expect(error { try temporary.remake(one, nil) } == .sourceRefused(one))
         try temporary.remake(one, PolicyStoreTests.policy("/one"))
         #expect(try store.verify(one, withSource: true).createdAt == 5)

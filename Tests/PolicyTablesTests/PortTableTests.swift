@@ -71,7 +71,7 @@ let portExample = portModel(
                 [CertificateClientModel(name: "c", identity: .uri("u:c"), scopes: [3, 5])],
                 scopes: ["a", "b", "c", "z", "e", "f"]))
         var expected: [UInt8] = Array("SCPT".utf8)
-        expected.append(littleEndian16: 3)
+        expected.append(littleEndian16: 4)
         expected.append(littleEndian16: 0)
         for word: UInt32 in [91, 1, 55, 1, 87] { expected.append(littleEndian32: word) }
         // The rule of the port.

@@ -235,7 +235,7 @@ import Testing
         #expect(policy.errorCount == 250 && policy.omittedCount == 150)
         #expect(policy.diagnostics.map(\.position) == policy.diagnostics.map(\.position).sorted())
         #expect(
-            diagnosticsText(policy, source: Array(text.utf8)).hasSuffix(
+            diagnosticsText(policy).hasSuffix(
                 "and 150 more; mend these first and check again\n"))
     }
 }

@@ -9,7 +9,7 @@ import Testing
         #expect(policy.model == nil)
         #expect(policy.diagnostics.count <= 100)
         // Rendering meets the same source.
-        #expect(diagnosticsText(policy, source: bytes).utf8.count < 200_000)
+        #expect(diagnosticsText(policy).utf8.count < 200_000)
         #expect(diagnosticsJSON(policy).utf8.count < 200_000)
         return policy.diagnostics.map(\.code)
     }
@@ -111,7 +111,7 @@ import Testing
         for end in bytes.indices {
             let policy = loadPolicy(source: Array(bytes[..<end]), file: "p", now: testNow)
             #expect(
-                diagnosticsText(policy, source: Array(bytes[..<end])).isEmpty == policy.diagnostics.isEmpty)
+                diagnosticsText(policy).isEmpty == policy.diagnostics.isEmpty)
         }
     }
 

@@ -139,7 +139,9 @@ import Testing
             Expected(.emptyValue)),
         Case(
             "a client without certificate", client("scopes: read").replacing("  c:", with: "  ‹c:"),
-            Expected(.notEnforced, "the client `c` has no `certificate`; this build knows clients by cert")),
+            Expected(
+                .issuersMissing, "the client `c` is known by its tokens, and the policy has no issuers",
+                mend: "`certificate: { uri: … }`")),
         Case(
             "no name", client("certificate: ‹{}, scopes: read"),
             Expected(.emptyValue, mend: "`uri`, `dns` and `subject`")),
@@ -192,10 +194,14 @@ import Testing
             "a wildcard for nothing", client("certificate: { dns: a.example }, scopes: [‹\"orders:*\"]"),
             Expected(.badWildcard, "matches no scope")),
         Case(
-            "what is not built yet",
-            client("certificate: { dns: a.example }, scopes: read, ‹on_excess: deny, ‹roles: [a], ‹grants: []"),
-            Expected(.notEnforced, "`on_excess`"), Expected(.notEnforced, "`roles`"), Expected(.notEnforced, "`grants`")
-        ),
+            "what tokens alone have",
+            client(
+                "certificate: { dns: a.example }, scopes: read, ‹on_excess: deny, ‹grants: [], ‹mode: observe,"
+                    + " ‹until: 2027-01-01T00:00:00Z"),
+            Expected(.notEnforced, "`on_excess` of a client that is known by its certificate only"),
+            Expected(
+                .notEnforced, "`grants` of a client", mend: "remove it; if the client has tokens too, add `client_id`"),
+            Expected(.notEnforced, "`mode` of a client"), Expected(.notEnforced, "`until` of a client")),
         Case(
             "a key of a service", client("certificate: { dns: a.example }, scopes: read, ‹ports: [1]"),
             Expected(.unknownKey, mend: "it belongs in a service")),
@@ -309,7 +315,8 @@ import Testing
                 "any":[{"scope":"write","accepted":["write"]},{"scope":"other","accepted":["other"]}],\
                 "mode":"observe","until":"2027-01-01T00:00:00Z","clients":["root"]}],\
                 "clients":[{"client":"prometheus","certificate":{"uri":"spiffe://example.org/p"},"scopes":["read"]},\
-                {"client":"root","certificate":{"subject":"CN=a,O=b"},"scopes":["read","write","other"]}]}
+                {"client":"root","certificate":{"subject":"CN=a,O=b"},"scopes":["read","write","other"]}],\
+                "token_clients":[],"unknown_clients":[],"ending_scopes":[]}
                 """)
     }
 }

@@ -6,7 +6,7 @@ import Testing
         let text = route("{ match: GET /a, scopes: raed }")
         let policy = load(text)
         #expect(
-            diagnosticsText(policy, source: Array(text.utf8)) == """
+            diagnosticsText(policy) == """
                 policy.yaml:12:34: error: unknown scope `raed`
                       - { match: GET /a, scopes: raed }
                                                  ^
@@ -17,7 +17,7 @@ import Testing
 
     @Test func notesNameTheOtherPlace() {
         let text = scopes("  read: {}\n  read: {}")
-        let rendered = diagnosticsText(load(text), source: Array(text.utf8))
+        let rendered = diagnosticsText(load(text))
         #expect(
             rendered == """
                 policy.yaml:6:3: error: the key `read` stands twice, first in line 5
@@ -36,7 +36,8 @@ import Testing
             diagnosticsJSON(policy) == """
                 {"diagnostics":[{"severity":"error","code":"duplicate_key","file":"a\\"b\\\\c\\u0001é.yaml","line":6,\
                 "column":3,"message":"the key `read` stands twice, first in line 5","mend":"keep one of the two",\
-                "notes":[{"line":5,"column":3,"message":"the first one"}]}],"errors":1,"warnings":0,"omitted":0}
+                "notes":[{"file":"a\\"b\\\\c\\u0001é.yaml","line":5,"column":3,"message":"the first one"}]}],\
+                "errors":1,"warnings":0,"omitted":0}
                 """)
         #expect(
             diagnosticsJSON(load(policyWith())) == #"{"diagnostics":[],"errors":0,"warnings":0,"omitted":0}"#)
@@ -50,7 +51,7 @@ import Testing
             let policy = load(text)
             #expect(policy.hasErrors)
             let rendered =
-                diagnosticsText(policy, source: Array(text.utf8)) + policy.diagnostics.map(\.message).joined()
+                diagnosticsText(policy) + policy.diagnostics.map(\.message).joined()
             #expect(
                 !rendered.unicodeScalars.contains {
                     ($0.value < 0x20 && $0 != "\n") || $0.value == 0x202E || $0.value == 0x85
@@ -63,10 +64,10 @@ import Testing
         let text = policyWith(tests: "\(String(repeating: "k", count: 900)): 1")
         let policy = load(text)
         #expect(policy.diagnostics.map(\.code) == [.unknownKey])
-        #expect(diagnosticsText(policy, source: Array(text.utf8)).utf8.count < 800)
+        #expect(diagnosticsText(policy).utf8.count < 800)
         // The mark stands under its place in the part that is shown.
         let deep = "scopecheck: 1\nx: [" + String(repeating: "1, ", count: 300) + "&a b]\n"
-        let lines = diagnosticsText(load(deep), source: Array(deep.utf8)).split(
+        let lines = diagnosticsText(load(deep)).split(
             separator: "\n", omittingEmptySubsequences: false)
         let index = lines.firstIndex { $0.hasPrefix("policy.yaml:2:905: error: the anchor") }
         if let index {
@@ -119,6 +120,6 @@ import Testing
         #expect(
             table.json
                 == #"{"routes":[{"service":"api","host":"a.example",\#(row),{"service":"api","host":"b.example",\#(row)],"#
-                + #""connections":[],"clients":[]}"#)
+                + #""connections":[],"clients":[],"token_clients":[],"unknown_clients":[],"ending_scopes":[]}"#)
     }
 }

@@ -129,20 +129,31 @@ let sampleText = """
         #expect(last.token == nil && tests[2].expectation == .reason(.noToken))
     }
 
-    /// The design's own text, which names what this build does not enforce: every such key is an error.
-    @Test func designAsWritten() {
-        let clients = "\nclients:\n  web-frontend: { scopes: [orders:read], on_excess: narrow }\nroles: {}"
+    /// The design's own text: clients make the issuer say what becomes of others, and that is all that is missing.
+    @Test func designAsWritten() throws {
+        let clients = """
+
+            clients:
+              web-frontend: { scopes: [orders:read], on_excess: narrow }
+              billing-job:
+                roles: [billing]
+                grants: [{ scope: orders:admin, until: 2026-12-01T00:00:00Z, reason: INC-42 }]
+            roles:
+              billing: { scopes: [orders:read, payments:charge] }
+            """
         let text =
             sampleText.replacing(
                 "any: [orders:admin, support:admin] } }",
                 with: "any: [orders:admin, support:admin] }, proof: dpop, max_age: 5m }") + clients
         let policy = load(text)
         #expect(policy.model == nil)
-        #expect(policy.diagnostics.map(\.code) == [DiagnosticCode](repeating: .notEnforced, count: 3))
-        #expect(
-            policy.diagnostics.map(\.message) == [
-                "the client `web-frontend` has no `certificate`; this build knows clients by certificate only",
-                "`on_excess` is not enforced by this build", "`roles` is not enforced by this build",
-            ])
+        #expect(policy.diagnostics.map(\.code) == [.missingKey])
+        #expect(policy.diagnostics.first?.mend.contains("`unknown_clients: deny`") == true)
+        let ruled = load(
+            text.replacing("profile: rfc9068", with: "unknown_clients: deny").replacing(
+                "base_path: /v1", with: "base_path: /v1\n    forward_token: never"))
+        #expect(ruled.diagnostics == [])
+        let model = try #require(ruled.model)
+        #expect(model.clients.map(\.name) == ["billing-job", "web-frontend"])
     }
 }

@@ -30,7 +30,7 @@ import Testing
         Case(
             "an unknown key", scopes("  read: { ‹desription: x }"),
             Expected(.unknownKey, mend: "`description`")),
-        Case("grants", scopes("  read: { ‹grants: [] }"), Expected(.notEnforced)),
+        Case("grants", scopes("  read: { ‹grants: [] }"), Expected(.unknownKey, mend: "it belongs in a client")),
         Case("a description that is a list", scopes("  read: { description: ‹[a] }"), Expected(.wrongType)),
         Case("implying one", scopes("  read: {}\n  write: { implies: read }")),
         Case(

@@ -183,8 +183,8 @@ import Testing
             "an unknown key at the top", policyWith(tests: "‹servces: {}"),
             Expected(.unknownKey, mend: "`services`")),
         Case(
-            "roles", policyWith(tests: "‹roles: {}"),
-            Expected(.notEnforced, "`roles` is not enforced by this build")),
+            "what is not built yet", policyWith(tests: "‹revocation: {}"),
+            Expected(.notEnforced, "`revocation` is not enforced by this build")),
         Case(
             "a token is needed and nobody issues it",
             "scopecheck: 1\nscopes:\n  r: {}\nservices:\n  ‹a: { hosts: [a.example], routes: [{ match: GET /, scopes: r }] }\n",

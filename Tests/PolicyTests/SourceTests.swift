@@ -117,7 +117,7 @@ import Testing
             #expect(policy.model == nil)
             #expect(policy.diagnostics.map(\.code) == [one.code])
             #expect(policy.diagnostics.first?.position == SourcePosition(line: one.line, column: one.column))
-            #expect(!diagnosticsText(policy, source: one.bytes).isEmpty)
+            #expect(!diagnosticsText(policy).isEmpty)
         }
     }
 }

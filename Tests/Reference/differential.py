@@ -60,10 +60,12 @@ def challenge_scopes(challenge):
 
 def differences(ours, theirs):
     """Names of the fields in which the daemon's answer differs from the evaluator's."""
-    found = [name for name in ("verdict", "status", "reason", "service", "route", "issuer", "subject", "client")
+    found = [name for name in ("verdict", "status", "reason", "service", "route", "issuer", "subject", "client",
+                             "client_name")
              if (theirs.get(name) or "") != (ours[name] or "")]
-    if sorted(theirs.get("granted") or []) != sorted(ours["granted"]):
-        found.append("granted")
+    for name in ("granted", "excess", "old_scopes"):
+        if sorted(theirs.get(name) or []) != sorted(ours[name]):
+            found.append(name)
     required = theirs.get("required") or {}
     if {name: sorted(required.get(name) or []) for name in ("all", "any")} != ours["required"]:
         found.append("required")
@@ -71,6 +73,8 @@ def differences(ours, theirs):
         found.append("challenge")
     # The scopes of that very route, and of it alone; left out where the list would be too long.
     scopes = challenge_scopes(theirs.get("challenge"))
+    if scopes and ours["reason"] in ("over_scoped", "unknown_client"):
+        found.append("challenge scopes")
     if scopes and sorted(set(scopes)) != sorted(set(ours["required"]["all"] + ours["required"]["any"])):
         found.append("challenge scopes")
     return found

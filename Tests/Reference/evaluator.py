@@ -31,7 +31,10 @@ STATUS = {
     "unknown_issuer": 401, "issuer_not_allowed": 401, "unknown_key": 401, "signature_invalid": 401,
     "missing_claim": 401, "expired": 401, "not_yet_valid": 401, "audience_mismatch": 401, "proof_required": 401, "token_not_bound": 401,
     "insufficient_scope": 403, "binding_mismatch": 403,
+    "publication_ended": 403, "over_scoped": 403, "unknown_client": 403,
 }
+# What observe mode of a client lets through.
+OBSERVED_OF_CLIENTS = {"over_scoped", "insufficient_scope", "binding_mismatch"}
 
 
 class Denied(Exception):
@@ -155,8 +158,12 @@ def _observe(holder, inherited):
         return inherited
     if mode == "enforce":
         return 0
-    until = mode["observe"]["until"] if isinstance(mode, dict) else holder["until"]
-    return int(datetime.datetime.fromisoformat(until).timestamp())
+    return _time(mode["observe"]["until"] if isinstance(mode, dict) else holder["until"])
+
+
+def _time(text):
+    """Unix seconds; None without a time."""
+    return None if text is None else int(datetime.datetime.fromisoformat(text).timestamp())
 
 
 class _Loader(yaml.SafeLoader):
@@ -178,6 +185,7 @@ class Service:
         self.token_from = holder.get("token_from", "header")
         self.issuers = holder.get("issuers", list(issuers) if len(issuers) == 1 else [])
         self.observe_until = _observe(holder, 0)
+        self.ends = _time(holder.get("ends"))
         self.routes = []
         for rule in holder["routes"]:
             methods, path = rule["match"].split(" ", 1)
@@ -199,8 +207,43 @@ def closures(scopes):
     while True:
         wider = {name: set().union(*(direct[other] for other in implied)) for name, implied in direct.items()}
         if wider == direct:
-            return direct
+            break
         direct = wider
+    # An old name is a scope of its own, which nothing else implies, and stands for all that replace it.
+    for name, holder in scopes.items():
+        for old in _list((holder or {}).get("replaces", [])):
+            direct[old] = direct.get(old, {old}) | direct[name]
+    return direct
+
+
+def scope_ends(scopes):
+    """When scopes and old names of scopes end, and which of them are old names."""
+    ends, old_names = {}, set()
+    for name, holder in scopes.items():
+        holder = holder or {}
+        if "replaces" in holder:
+            for old in _list(holder["replaces"]):
+                ends[old] = _time(holder["until"])
+                old_names.add(old)
+        elif "until" in holder:
+            ends[name] = _time(holder["until"])
+    return ends, old_names
+
+
+class Client:
+    def __init__(self, name, holder, policy):
+        self.name, self.id = name, holder.get("client_id", name)
+        self.issuer = holder.get("issuer") or next(iter(policy.issuers))
+        self.on_excess = holder.get("on_excess", "deny")
+        self.observe_until = _observe(holder, 0)
+        self.approved = policy.approved(holder.get("scopes", []))
+        for role in _list(holder.get("roles", [])):
+            self.approved |= policy.roles[role]
+        self.grants = [(_time(grant["until"]), policy.approved(grant.get("scope") or grant["scopes"]))
+                       for grant in holder.get("grants", [])]
+
+    def approved_at(self, now):
+        return self.approved.union(*(scopes for until, scopes in self.grants if now < until))
 
 
 # --- tokens --------------------------------------------------------------------------------------------------
@@ -283,6 +326,7 @@ class Issuer:
         self.strict = holder.get("profile", "rfc9068") == "rfc9068"
         self.scope_claim = holder.get("scope_claim", "scope")
         self.client_claim = holder.get("client_claim", "client_id")
+        self.refuses_unknown = holder.get("unknown_clients") == "deny"
         leeway = str(holder.get("leeway", "0s"))
         self.leeway = int(leeway[:-1]) * {"s": 1, "m": 60}[leeway[-1]]
         with open(os.path.join(folder, holder["keys"]["jwks_file"])) as source:
@@ -365,19 +409,35 @@ class Evaluator:
     def __init__(self, policy_text, folder):
         policy = yaml.load(policy_text, _Loader)
         self.issuers = {holder["issuer"]: Issuer(holder, folder) for holder in policy.get("issuers", [])}
-        self.closures = closures(policy.get("scopes") or {})
+        scopes = policy.get("scopes") or {}
+        self.declared, self.closures = list(scopes), closures(scopes)
+        self.ends, self.old_names = scope_ends(scopes)
+        self.roles = {name: self.approved(role["scopes"]) for name, role in (policy.get("roles") or {}).items()}
+        listed = [Client(name, holder, self) for name, holder in (policy.get("clients") or {}).items()]
+        self.clients = {(client.issuer, client.id): client for client in listed}
         self.services = [Service(name, holder, self.issuers) for name, holder in policy["services"].items()]
         self._signatures = {}
 
+    def approved(self, names):
+        """What a list of a role, a client or a grant approves, whatever has ended."""
+        approved = set()
+        for name in _list(names):
+            members = ([other for other in self.declared if other.startswith(name[:-1])] if "*" in name else [name])
+            approved = approved.union(*(self.closures[member] for member in members))
+        return approved
+
     def decide(self, line, now):
         """The verdict on one request; `now` in Unix seconds."""
-        found = {"route": None, "token": None, "granted": []}
+        found = {"route": None, "token": None, "granted": [], "client": None, "excess": set(), "old": set()}
         try:
             reason = self._judge(line, now, found)
         except Denied as denied:
             reason = denied.reason
             route = found["route"]
-            if route is not None and route.observe_until > now:
+            if reason != "publication_ended" and route is not None and route.observe_until > now:
+                reason = "observed"
+            client = found["client"]
+            if client and reason in OBSERVED_OF_CLIENTS and client.observe_until > now:
                 reason = "observed"
         status = STATUS[reason]
         route, result = found["route"], {"reason": reason, "status": status}
@@ -390,6 +450,9 @@ class Evaluator:
         result["subject"] = token["sub"] if token else ""
         result["client"] = token["client"] if token else ""
         result["granted"] = sorted(found["granted"], key=str.encode)
+        result["client_name"] = found["client"].name if found["client"] else ""
+        result["excess"] = sorted(found["excess"], key=str.encode)
+        result["old_scopes"] = sorted(found["old"], key=str.encode)
         result["required"] = ({"all": sorted(route.all), "any": sorted(route.any)}
                               if route and not route.public and not route.preflight else {"all": [], "any": []})
         result["error"] = self._error(reason)
@@ -401,7 +464,7 @@ class Evaluator:
             return ""
         if reason in ("multiple_credentials", "malformed_authorization"):
             return "invalid_request"
-        if reason in ("insufficient_scope", "binding_mismatch"):
+        if reason in ("insufficient_scope", "binding_mismatch", "over_scoped", "unknown_client"):
             return "insufficient_scope"
         return "invalid_token" if STATUS[reason] == 401 else None
 
@@ -431,6 +494,8 @@ class Evaluator:
         if isinstance(readings[0], str):
             raise Denied(readings[0])
         route = found["route"] = readings[0]
+        if route.service.ends is not None and route.service.ends <= now:
+            raise Denied("publication_ended")
         if route.public:
             return "public"
         if route.preflight:
@@ -444,7 +509,7 @@ class Evaluator:
         # Tokens that are bound do not get here: this evaluator checks no proofs, and none are generated.
         if is_dpop:
             raise Denied("token_not_bound")
-        granted = found["granted"] = self._granted(token)
+        granted = self._granted_to_client(token, found, now)
         if not granted.issuperset(route.all) or (route.any and granted.isdisjoint(route.any)):
             raise Denied("insufficient_scope")
         for number, claim in route.where.items():
@@ -453,11 +518,33 @@ class Evaluator:
                 raise Denied("binding_mismatch")
         return "granted"
 
-    def _granted(self, token):
+    def _granted_to_client(self, token, found, now):
+        """What the token amounts to within what is approved for its client."""
+        granted = found["granted"] = self._granted(token, now)
+        found["old"] = {name for name in token["scopes"] if name in self.old_names and not self._has_ended(name, now)}
+        client = found["client"] = self.clients.get((token["iss"], token["client"]))
+        if client is None:
+            if self.issuers[token["iss"]].refuses_unknown:
+                raise Denied("unknown_client")
+            return granted
+        approved = client.approved_at(now)
+        found["excess"] = granted - approved - self.old_names
+        if found["excess"]:
+            if client.on_excess == "deny":
+                raise Denied("over_scoped")
+            if client.on_excess == "narrow":
+                granted = found["granted"] = granted & approved
+        return granted
+
+    def _granted(self, token, now):
         granted = set()
         for name in token["scopes"]:
-            granted |= self.closures.get(name, set())
-        return granted
+            if not self._has_ended(name, now):
+                granted |= self.closures.get(name, set())
+        return {name for name in granted if not self._has_ended(name, now)}
+
+    def _has_ended(self, name, now):
+        return self.ends.get(name) is not None and self.ends[name] <= now
 
     # --- routes
 

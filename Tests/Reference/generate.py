@@ -25,11 +25,18 @@ SUBJECTS = ["alice", "bob", "jürgen", "user 1", "a+b", "10:30", "me"]
 RESOURCES = ["orders", "payments", "users", "reports"]
 ACTIONS = ["read", "write", "admin", "charge", "list", "list:all"]
 
+# The first is what most tokens name.
+CLIENTS = ["client-1", "client-2", "jürgen 1"]
+
 _rsa_keys = {}
 
 
 def _time(seconds):
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _list(value):
+    return value if isinstance(value, list) else [value]
 
 
 class Case:
@@ -42,9 +49,10 @@ class Case:
         self._make_issuers()
         self._make_scopes()
         self._make_services()
+        self._make_clients()
         self.policy = yaml.safe_dump(
             {"scopecheck": 1, "issuers": [one["source"] for one in self.issuers], "scopes": self.scopes,
-             "services": self.services}, allow_unicode=True, sort_keys=False, width=1000)
+             "services": self.services, **self.approvals}, allow_unicode=True, sort_keys=False, width=1000)
         self._make_tokens()
 
     # --- the policy
@@ -112,6 +120,82 @@ class Case:
             if implied:
                 holder["implies"] = implied
             self.scopes[name] = holder
+        self._make_changes(names)
+
+    def _make_changes(self, names):
+        """Scopes that end, and old names that tokens may still carry."""
+        pick, self.old_names = self.random, []
+        if pick.random() < 0.4:
+            return
+        for name in names:
+            roll = pick.random()
+            if {"replaces", "until"} & set(self.scopes[name]):
+                continue
+            if roll < 0.08:
+                self.scopes[name]["until"] = self._moment()
+            elif roll < 0.2:
+                old = f"{pick.choice(RESOURCES)}.old{len(self.old_names)}"
+                self.old_names.append(old)
+                until = self._moment()
+                # One new scope, or several that the old one was split into.
+                for new in dict.fromkeys([name] + (pick.sample(names, 2) if pick.random() < 0.3 else [])):
+                    if not {"replaces", "until"} & set(self.scopes[new]):
+                        self.scopes[new].update(replaces=old if pick.random() < 0.5 else [old], until=until)
+
+    def _moment(self):
+        return _time(NOW + self.random.choice([-1, 0, 1, 86_400, 86_400, 86_400, -86_400]))
+
+    def _make_clients(self):
+        """Baselines of every rule for some of the clients that tokens name."""
+        pick, self.approvals = self.random, {}
+        if pick.random() < 0.5:
+            return
+        names = list(self.scopes)
+        replaced = sorted({old for holder in self.scopes.values() for old in _list(holder.get("replaces", []))})
+
+        def approved(most):
+            chosen = list(names) if pick.random() < most else pick.sample(names, pick.randint(1, len(names)))
+            if pick.random() < 0.3:
+                chosen.append(pick.choice(names).split(":")[0] + ":*")
+                if not any(name.startswith(chosen[-1][:-1]) for name in names):
+                    chosen.pop()
+            if replaced and pick.random() < 0.3:
+                chosen.append(pick.choice(replaced))
+            return chosen if len(chosen) > 1 or pick.random() < 0.5 else chosen[0]
+
+        roles = {f"role{number}": {"scopes": approved(0)} for number in range(pick.choice([0, 1, 2]))}
+        clients = {}
+        for number, one in enumerate(self.issuers):
+            source = one["source"]
+            if pick.random() < 0.2:
+                continue
+            source["unknown_clients"] = pick.choice(["deny", "allow", "allow"])
+            for identifier in CLIENTS:
+                if pick.random() < 0.3:
+                    continue
+                client = {"scopes": approved(0.8 if identifier == CLIENTS[0] else 0.3)}
+                name = f"c{number}-{len(clients)}"
+                if identifier in clients or not identifier.isascii() or " " in identifier or pick.random() < 0.7:
+                    client["client_id"] = identifier
+                else:
+                    name = identifier
+                if len(self.issuers) > 1 or pick.random() < 0.5:
+                    client["issuer"] = source["issuer"]
+                if roles and pick.random() < 0.3:
+                    client["roles"] = [pick.choice(list(roles))]
+                if pick.random() < 0.3:
+                    client["grants"] = [
+                        {pick.choice(["scope", "scopes"]): pick.choice(names), "until": self._moment(), "reason": "INC-1"}
+                        for _ in range(pick.choice([1, 1, 2]))]
+                if pick.random() < 0.7:
+                    client["on_excess"] = pick.choice(["deny", "narrow", "narrow", "alert"])
+                if pick.random() < 0.2:
+                    client.update(mode="observe", until=self._moment())
+                clients[name] = client
+        if clients:
+            self.approvals["clients"] = clients
+        if roles:
+            self.approvals["roles"] = roles
 
     def _make_services(self):
         pick = self.random
@@ -134,6 +218,8 @@ class Case:
                 service["base_path"] = base
             if pick.random() < 0.15:
                 service.update(self._mode())
+            if pick.random() < 0.05:
+                service["ends"] = self._moment()
             if pick.random() < 0.25:
                 service["token_from"] = pick.choice([{"cookie": "session"}, {"websocket_protocol": "bearer"}, "header"])
             service["routes"] = self._make_routes(service, base, taken)
@@ -179,7 +265,8 @@ class Case:
             routes.append({"match": f"GET /only{len(taken)}", "public": True})
         if pick.random() < 0.7:
             path = pick.choice(["/**"] + [route["match"].split(" ")[1] for route in routes])
-            shape = "/".join("{}" if part.startswith("{") else part for part in (base + path).split("/"))
+            shape = "/".join("{}" if part.startswith("{") else part for part in
+                             (base + path).replace("é", "%C3%A9").split("/"))
             if (shape, "OPTIONS") not in taken:
                 taken.add((shape, "OPTIONS"))
                 routes.append({"match": f"OPTIONS {path}", "preflight": True})
@@ -221,11 +308,13 @@ class Case:
             scopes = list(self.scopes)
         if pick.random() < 0.1:
             scopes.append(pick.choice(["unknown:scope", "*", "orders:*"]))
+        if self.old_names and pick.random() < 0.4:
+            scopes += pick.sample(self.old_names, 1)
         scope = " ".join(scopes) if pick.random() < 0.7 else scopes
         audience = pick.choice([["https://api.example.com", "https://b.example.com", "urn:x"],
                                 source["audience"], source["audience"][0]])
         claims = {"iss": source["issuer"], "aud": audience, "sub": pick.choice(SUBJECTS),
-                  source.get("client_claim", "client_id"): "client-1", "iat": NOW - 10,
+                  source.get("client_claim", "client_id"): pick.choice(CLIENTS + CLIENTS[:1] * 3), "iat": NOW - 10,
                   "exp": NOW + pick.choice([1, 100, 100, 100, 3600]), "jti": "j",
                   source.get("scope_claim", "scope"): scope}
         if pick.random() < 0.6:
@@ -313,7 +402,7 @@ class Case:
                 line["sec_websocket_protocol"] = [
                     pick.choice(["", "chat, "]) + "bearer," + pick.choice([" ", ""]) + token]
         # A little less than half is left as it is.
-        while pick.random() < 0.39:
+        while pick.random() < 0.37:
             pick.choice(CHANGES)(self, pick, line, service)
         if pick.random() < 0.05:
             line["dpop"] = ["x"]

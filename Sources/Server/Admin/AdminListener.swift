@@ -20,12 +20,14 @@ final class AdminListener: Sendable {
         }
         var limits = PlainLimits()
         limits.bodyBytesMax = AdminListener.bodyBytesMax
+        limits.streamedPaths = PolicyUploads.paths + PublicationRequests.paths
+        limits.streamedBytesMax = PolicyUploads.bodyBytesMax
         let settings = PlainHTTPListener.Settings(
             name: "admin", limits: limits, exchangeMilliseconds: AdminListener.requestMillisecondsMax,
             peerUserIDs: peerUserIDs)
-        listener = try PlainHTTPListener(socket: socket, settings, log: log) { [hosts] request in
-            routes.answer(request, hosts: hosts)
-        }
+        listener = try PlainHTTPListener(
+            socket: socket, settings, log: log, answer: { [hosts] in routes.answer($0, hosts: hosts) },
+            stream: { [hosts] in routes.take($0, hosts: hosts) })
     }
 
     func start() throws(SystemError) -> SystemThread { try listener.start() }
@@ -44,14 +46,21 @@ struct AdminRoutes: Sendable {
     var explain: @Sendable (RequestFacts, [UInt8], Int64?) -> [UInt8]
     /// nil where the daemon keeps none.
     var revocations: RevocationDesk?
+    /// nil where nothing can be compared.
+    var shadow: ShadowDesk?
     /// The public keys of transaction tokens; nil where none are made.
     var transactionKeys: (@Sendable () -> [UInt8])?
+    /// Versions and activations; nil where the policy is not the daemon's.
+    var policies: PolicyVersions?
+    var uploads: PolicyUploads?
+    var publications: PublicationUploads?
 
     init(
         status: @escaping @Sendable () -> [UInt8], statusText: @escaping @Sendable () -> [UInt8],
         isReady: @escaping @Sendable () -> Bool,
         explain: @escaping @Sendable (RequestFacts, [UInt8], Int64?) -> [UInt8], revocations: RevocationDesk? = nil,
-        transactionKeys: (@Sendable () -> [UInt8])? = nil
+        transactionKeys: (@Sendable () -> [UInt8])? = nil, policies: PolicyVersions? = nil,
+        uploads: PolicyUploads? = nil, publications: PublicationUploads? = nil
     ) {
         self.status = status
         self.statusText = statusText
@@ -59,23 +68,51 @@ struct AdminRoutes: Sendable {
         self.explain = explain
         self.revocations = revocations
         self.transactionKeys = transactionKeys
+        self.policies = policies
+        self.uploads = uploads
+        self.publications = publications
+    }
+
+    /// A request whose body is not read yet.
+    /// - Returns: nil when it was taken over.
+    func take(_ upload: PlainUpload, hosts: [String]?) -> PlainAnswer? {
+        if let refused = refuseForeign(upload.request, hosts) { return refused }
+        if PublicationRequests.paths.contains(upload.request.target) {
+            guard let publications else { return .failure(404, "this daemon takes no publications") }
+            return publications.take(upload)
+        }
+        guard let uploads else { return .failure(404, "this daemon takes no policies") }
+        return uploads.take(upload)
+    }
+
+    private func refuseForeign(_ request: PlainRequest, _ hosts: [String]?) -> PlainAnswer? {
+        guard let hosts else { return nil }
+        // A page whose name was made to lead to this machine says its own name.
+        guard let host = request.host?.lowercased(), hosts.contains(host) else {
+            return .failure(421, "this host is not known here")
+        }
+        return nil
     }
 
     /// - Parameter hosts: what Host may say, lower case; nil where no browser can connect.
     func answer(_ request: PlainRequest, hosts: [String]?) -> PlainAnswer {
-        if let hosts {
-            // A page whose name was made to lead to this machine says its own name.
-            guard let host = request.host?.lowercased(), hosts.contains(host) else {
-                return .failure(421, "this host is not known here")
-            }
-        }
+        if let refused = refuseForeign(request, hosts) { return refused }
         let path = request.path
         if path == "/revocations" || path.hasPrefix("/revocations/") {
             guard let revocations else { return .failure(404, "this daemon keeps no revocations") }
             return RevocationRoutes(revocations).answer(request)
         }
+        if path == "/policy/shadow" || path == "/policy/shadow.txt" {
+            guard let shadow else { return .failure(404, "this daemon compares nothing") }
+            return ShadowRoutes(shadow).answer(request)
+        }
+        if request.method == "POST", (PolicyUploads.paths + PublicationRequests.paths).contains(path) {
+            return .failure(411, "send `Content-Length` and a body")
+        }
         guard request.method == "GET" else { return .failure(405, "only GET is known here") }
         guard request.body.isEmpty else { return .failure(400, "this request takes no body") }
+        if let found = policies?.answer(request) { return found }
+        if let found = publications?.answer(request) { return found }
         switch path {
         case "/": return PlainAnswer(isReady() ? 200 : 503, Array("{}".utf8))
         case "/status": return PlainAnswer(200, status())
@@ -89,7 +126,8 @@ struct AdminRoutes: Sendable {
         default:
             return .failure(
                 404,
-                "`\(path)` is not known here; there are /status, /status.txt, /explain, /revocations and /jwks.json")
+                "`\(path)` is not known here; there are /status, /status.txt, /explain, /revocations, /policy/log and /jwks.json"
+            )
         }
     }
 }

@@ -23,15 +23,20 @@ final class PlainHTTPListener: Sendable {
     private let settings: Settings
     private let log: EventLog
     private let answer: @Sendable (PlainRequest) -> PlainAnswer
+    private let stream: @Sendable (PlainUpload) -> PlainAnswer?
 
+    /// - Parameter stream: takes connections over whose body it reads itself (`PlainLimits.streamedPaths`), or answers
+    ///   at once.
     init(
         socket: ListeningSocket, _ settings: Settings, log: EventLog,
-        answer: @escaping @Sendable (PlainRequest) -> PlainAnswer
+        answer: @escaping @Sendable (PlainRequest) -> PlainAnswer,
+        stream: @escaping @Sendable (PlainUpload) -> PlainAnswer? = { _ in .failure(404, "no body is taken here") }
     ) throws(SystemError) {
         self.socket = socket
         self.settings = settings
         self.log = log
         self.answer = answer
+        self.stream = stream
         stop = try EventFD()
     }
 
@@ -78,7 +83,7 @@ final class PlainHTTPListener: Sendable {
                 default:
                     let place = Int(truncatingIfNeeded: token - firstToken)
                     guard places.indices.contains(place), let exchange = places[place] else { continue }
-                    if !exchange.advance(poll, token, answer) { places[place] = nil }
+                    if !exchange.advance(poll, token, answer, stream) { places[place] = nil }
                 }
             }
             let after = milliseconds()
@@ -101,7 +106,7 @@ final class PlainHTTPListener: Sendable {
             let token = firstToken + UInt64(place)
             let exchange = PlainExchange(
                 descriptor, userID: userID, settings.limits, deadline: milliseconds() + settings.exchangeMilliseconds)
-            guard exchange.watch(poll, token), exchange.advance(poll, token, answer) else { return }
+            guard exchange.watch(poll, token), exchange.advance(poll, token, answer, stream) else { return }
             places[place] = exchange
         // The caller waits in the kernel's queue; asking again at once would spin.
         case .exhausted: sleepMilliseconds(50)
@@ -148,13 +153,24 @@ private final class PlainExchange {
 
     /// Goes on as far as the socket lets.
     /// - Returns: false when the connection is to be closed.
-    func advance(_ poll: borrowing Epoll, _ token: UInt64, _ answer: (PlainRequest) -> PlainAnswer) -> Bool {
+    func advance(
+        _ poll: borrowing Epoll, _ token: UInt64, _ answer: (PlainRequest) -> PlainAnswer,
+        _ stream: (PlainUpload) -> PlainAnswer?
+    ) -> Bool {
         while !isAnswered {
             switch reader.next(&buffer) {
             case .request(var request):
                 request.userID = userID
                 output = answer(request).text(isHead: request.method == "HEAD")
                 isAnswered = true
+            case .stream(var request, let start, let count):
+                request.userID = userID
+                guard let refused = handOn(request, bodyStart: start, bodyBytes: count, poll, stream) else {
+                    return false
+                }
+                output = refused.text(isHead: false)
+                isAnswered = true
+                isRefused = true
             case .refuse(let status):
                 output = PlainExchange.refusal(status)
                 isAnswered = true
@@ -168,6 +184,25 @@ private final class PlainExchange {
             }
         }
         return isLingering ? linger() : send(poll, token)
+    }
+
+    /// - Returns: nil when the connection is another thread's from now on.
+    private func handOn(
+        _ request: PlainRequest, bodyStart: Int, bodyBytes: Int, _ poll: borrowing Epoll,
+        _ stream: (PlainUpload) -> PlainAnswer?
+    ) -> PlainAnswer? {
+        let received = [UInt8](copying: buffer.bytes.extracting(bodyStart...))
+        let copy: FileDescriptor
+        do throws(SystemError) {
+            copy = try descriptor.duplicate()
+        } catch {
+            return .failure(503, "\(error)")
+        }
+        let upload = PlainUpload(request, copy, received: received, bodyBytes: bodyBytes)
+        if let refused = stream(upload) { return refused }
+        // The copy keeps the connection open, and with it the registration.
+        try? poll.remove(descriptor.raw)
+        return nil
     }
 
     private func send(_ poll: borrowing Epoll, _ token: UInt64) -> Bool {

@@ -61,16 +61,20 @@ struct PlainAnswer: Sendable, Equatable {
     private var phrase: String {
         switch status {
         case 200: "OK"
+        case 202: "Accepted"
         case 400: "Bad Request"
         case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 408: "Request Timeout"
+        case 409: "Conflict"
+        case 411: "Length Required"
         case 413: "Content Too Large"
         case 414: "URI Too Long"
         case 415: "Unsupported Media Type"
         case 417: "Expectation Failed"
         case 421: "Misdirected Request"
+        case 422: "Unprocessable Content"
         case 431: "Request Header Fields Too Large"
         case 500: "Internal Server Error"
         case 501: "Not Implemented"
@@ -86,6 +90,10 @@ struct PlainLimits: Sendable {
     var headBytesMax = 32_768
     /// 0 takes no body.
     var bodyBytesMax = 0
+    /// Targets of a POST whose body is not read here, but handed on with its connection as soon as the head was read.
+    var streamedPaths: [String] = []
+    /// Of such a body.
+    var streamedBytesMax = 0
 
     var bufferBytes: Int { headBytesMax + bodyBytesMax + 2 }
 }
@@ -100,6 +108,9 @@ struct PlainRequestReader: ~Copyable {
     enum Step {
         case needBytes
         case request(PlainRequest)
+        /// The head of a request whose body is to be read by whoever takes the connection over.
+        /// - bodyStart: how many of the received bytes are the head.
+        case stream(PlainRequest, bodyStart: Int, bodyBytes: Int)
         /// The status to refuse with; nothing of the connection is read any more.
         case refuse(Int)
     }
@@ -149,6 +160,10 @@ struct PlainRequestReader: ~Copyable {
             if let status = frame([UInt8](copying: bytes.extracting(0..<end))) { return .refuse(status) }
         }
         guard let framed else { return .refuse(400) }
+        if isStreamed(framed.request) {
+            guard bytes.count - framed.bodyStart <= framed.bodyBytes else { return .refuse(400) }
+            return .stream(framed.request, bodyStart: framed.bodyStart, bodyBytes: framed.bodyBytes)
+        }
         let end = framed.bodyStart + framed.bodyBytes
         guard bytes.count >= end else { return .needBytes }
         guard bytes.count == end else { return .refuse(400) }
@@ -175,7 +190,8 @@ struct PlainRequestReader: ~Copyable {
         guard digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let first = digits.first, first != 0x30 else {
             return 400
         }
-        guard digits.count <= 9, let count = Int(String(decoding: digits, as: UTF8.self)), count <= limits.bodyBytesMax
+        guard digits.count <= 9, let count = Int(String(decoding: digits, as: UTF8.self)),
+            count <= max(limits.bodyBytesMax, limits.streamedBytesMax)
         else { return 413 }
         var blanked = head
         blanked[place.lowerBound] = 0x30
@@ -187,11 +203,17 @@ struct PlainRequestReader: ~Copyable {
         switch reader.next(&buffer) {
         case .request(let request):
             guard Int(request.head.start) + Int(request.head.count) == head.count else { return 400 }
-            framed = (plain(request, buffer.bytes), head.count, count)
+            let read = plain(request, buffer.bytes)
+            guard count <= limits.bodyBytesMax || isStreamed(read) else { return 413 }
+            framed = (read, head.count, count)
             return nil
         case .refuse(let status): return Int(status)
         case .needBytes, .close: return 400
         }
+    }
+
+    private func isStreamed(_ request: PlainRequest) -> Bool {
+        request.method == "POST" && limits.streamedPaths.contains(request.target)
     }
 
     /// Where the value of the one Content-Length stands, blanks around it left out; nil unless there is exactly one.

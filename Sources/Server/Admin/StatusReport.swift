@@ -12,6 +12,7 @@ struct StatusReport: Sendable {
     let listeners: [(address: String, name: String)]
     let startedAt: Int64
     let clock: AnchoredClock
+    let remarks: ScopeRemarks
 
     func json(_ workers: [WorkerFigures], isDraining: Bool) -> [UInt8] {
         var object = JSONObjectWriter()
@@ -23,6 +24,7 @@ struct StatusReport: Sendable {
         object.add("issuers", json: list(policies.issuerStatus.map { issuer($0) }))
         object.add("introspection", json: list(policies.introspectionStatus.map { introspection($0) }))
         object.add("status_lists", json: list(policies.statusListStatus.map { statusList($0) }))
+        object.add("remarks", json: remarks.json)
         object.add("revocations", number: Int64(revocations.count))
         object.add("listeners", json: list(listeners.map { listener($0.address, $0.name) }))
         object.add("workers", number: Int64(workers.count))
@@ -48,7 +50,18 @@ struct StatusReport: Sendable {
             object.add("version", string: activation.version.description)
             object.add("label", string: "\(activation.number).\(activation.version.description.prefix(16))")
             object.add("activated_at", string: Timestamp(unixSeconds: activation.activatedAt).text)
+            object.add("kind", string: activation.cause.kind.name)
+            if activation.serial > 0 { object.add("serial", number: Int64(clamping: activation.serial)) }
         }
+        if let signing = policies.signing {
+            object.add("required_signatures", number: Int64(signing.signers.required))
+            object.add("trusted_keys", number: Int64(signing.signers.count))
+        }
+        if let refusal = policies.refusedAtStart {
+            object.add("not_accepted", string: refusal.name)
+            object.add("not_accepted_because", string: "\(refusal)")
+        }
+        if let heldBack = policies.heldBack { object.add("held_back", string: heldBack.description) }
         if let info = policies.info() {
             object.add("hosts", number: Int64(info.hostCount))
             object.add("services", number: Int64(info.serviceCount))
@@ -117,6 +130,18 @@ struct StatusReport: Sendable {
                     + Timestamp(unixSeconds: activation.activatedAt).text)
         } else {
             lines.append("policy     none: every request is answered 503")
+        }
+        if let signing = policies.signing {
+            lines.append(
+                "           needs \(signing.signers.required) signatures of \(signing.signers.count) trusted keys")
+        }
+        if let refusal = policies.refusedAtStart {
+            lines.append("           the stored policy does not decide: \(refusal)")
+        }
+        if let heldBack = policies.heldBack {
+            lines.append(
+                "           version \(heldBack.description.prefix(16)) of the policy file is held back until the file "
+                    + "changes or it is applied with `policy apply`")
         }
         if let info = policies.info() {
             lines.append("           \(info.hostCount) hosts, \(info.routeCount) routes, \(info.scopeCount) scopes")

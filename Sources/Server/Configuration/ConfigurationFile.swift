@@ -1,5 +1,6 @@
 internal import Decision
 public import Kernel
+internal import PolicyTables
 internal import Yams
 
 /// `scopecheck.yaml`: what `serve --config` reads. Every key is known or refused; all problems are told at once, each
@@ -77,6 +78,7 @@ public struct ConfigurationFile {
         var settings = DaemonSettings(store: path(top["store"]) ?? "")
         if top["store"] == nil { add(root, "`store` is missing", "name the folder of the store") }
         settings.policy = path(top["policy"])
+        readSignatures(top["policy_signatures"], &settings)
         if let value = number(top["workers"], 1...64) { settings.workers = value }
         if let value = byteCount(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
         let allowsRemote = boolean(top["allow_remote"]) ?? false
@@ -90,6 +92,7 @@ public struct ConfigurationFile {
         readLimits(top["limits"], &settings)
         readKeys(top["keys"], &settings)
         readTransactions(top["transaction_tokens"], &settings)
+        readDrift(top["drift"], &settings)
         if let value = number(section(top["token_cache"], "token_cache", ["entries"])["entries"], 8...(1 << 26)) {
             settings.tokenCacheEntries = value
         }
@@ -111,6 +114,24 @@ public struct ConfigurationFile {
         if let value = milliseconds(limits["park_timeout"]) { settings.parkMilliseconds = value }
         if let value = milliseconds(limits["drain_timeout"]) { settings.drainMilliseconds = value }
         if let value = milliseconds(limits["drain_delay"]) { settings.drainDelayMilliseconds = value }
+    }
+
+    private mutating func readSignatures(_ node: Node?, _ settings: inout DaemonSettings) {
+        guard let node else { return }
+        let keys = section(node, "policy_signatures", ["require", "trusted_keys"])
+        if keys["require"] == nil {
+            add(node, "`policy_signatures` without `require`", "write how many trusted people must sign")
+        }
+        if keys["trusted_keys"] == nil {
+            add(node, "`policy_signatures` without `trusted_keys`", "name the JWK set of those who may sign")
+        }
+        if let value = number(keys["require"], 1...TrustedSigners.keysMax) { settings.requiredSignatures = value }
+        settings.trustedKeysFile = path(keys["trusted_keys"])
+        if settings.policy != nil {
+            add(
+                node, "with `policy_signatures` no policy file is read, and `policy` names one",
+                "remove `policy`, and bring the policy in with `scopecheck policy apply --signatures`")
+        }
     }
 
     private mutating func readTransactions(_ node: Node?, _ settings: inout DaemonSettings) {
@@ -179,6 +200,7 @@ public struct ConfigurationProblems: Error, CustomStringConvertible {
 private let topKeys = [
     "policy", "store", "store_map_bytes", "workers", "fastcgi", "http", "spop", "admin", "allow_remote", "limits",
     "keys", "token_cache", "denial_log", "documents", "transaction_tokens",
+    "policy_signatures", "drift",
 ]
 private let limitKeys = [
     "connections", "request_head_bytes", "params_bytes", "receive_timeout", "send_timeout", "idle_timeout",

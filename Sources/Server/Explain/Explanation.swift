@@ -146,6 +146,7 @@ public struct Explanation {
             out.append(",\"revoked_by\":")
             out.append(jsonString: Array("\(kind.name)".utf8).span)
         }
+        ClientExplanation(details).append(to: &out)
         guard !details.requiredDetails.isEmpty else { return }
         out.append(",\"authorization_details\":[")
         for (number, demand) in details.requiredDetails.enumerated() {
@@ -209,6 +210,7 @@ public struct Explanation {
             lines.append("  token: subject \(String(lossy: token.subject)), client \(String(lossy: token.client))")
             lines.append("  scopes on the token: \(String(lossy: token.scopeText))")
             lines.append("  effective scopes: \(list(details.granted))")
+            lines += ClientExplanation(details).lines
             if let kind = details.revokedBy { lines.append("  revoked by: \(kind.name)") }
         }
         let decisive = details.observedReason ?? decider.reason
@@ -228,6 +230,7 @@ enum ExplainedCheck: String, CaseIterable {
     case target
     case host
     case route
+    case publication
     case credential
     case tokenForm = "token form"
     case issuer
@@ -240,6 +243,7 @@ enum ExplainedCheck: String, CaseIterable {
     case status
     case audience
     case possession
+    case client
     case scopes
     case bindings
     case details = "authorization details"
@@ -254,6 +258,7 @@ enum ExplainedCheck: String, CaseIterable {
         case .target: [.ambiguousTarget, .pathMismatch]
         case .host: [.unknownHost]
         case .route: [.unknownRoute, .methodNotAllowed, .portNotAllowed]
+        case .publication: [.publicationEnded]
         case .credential: [.multipleCredentials, .malformedAuthorization, .noToken, .unsupportedScheme]
         case .tokenForm:
             [.tokenTooLarge, .tokenMalformed, .tokenEncrypted, .headerMalformed, .criticalHeader, .tokenTypeMismatch]
@@ -268,6 +273,7 @@ enum ExplainedCheck: String, CaseIterable {
         case .audience: [.audienceMismatch, .issuerNotAllowed]
         case .possession:
             [.proofRequired, .tokenNotBound, .invalidProof, .nonceRequired, .certificateRequired, .certificateMismatch]
+        case .client: [.unknownClient, .overScoped]
         case .scopes: [.insufficientScope]
         case .bindings: [.bindingMismatch]
         case .details: [.insufficientDetails]
@@ -284,7 +290,7 @@ enum ExplainedCheck: String, CaseIterable {
     /// A public route and a preflight look at no token.
     func applies(_ reason: Reason, _ ground: RouteGround?) -> Bool {
         switch self {
-        case .policy, .facts, .target, .host, .route: true
+        case .policy, .facts, .target, .host, .route, .publication: true
         default: ground == .scopes
         }
     }

@@ -12,6 +12,8 @@ final class PolicyDesk: Sendable, Fetches {
     private struct State {
         var activation: Activation?
         var models: [IssuerModel] = []
+        /// Where relative paths of the key files of this version start.
+        var folder = ""
         /// The issuers' keys published last.
         var issuers: IssuerSnapshot?
         var revocations = RevocationSet.empty
@@ -22,29 +24,42 @@ final class PolicyDesk: Sendable, Fetches {
         var loadsAgain = false
     }
 
-    private let store: PolicyStore
-    private let loader: PolicyLoader
+    let store: PolicyStore
+    let loader: PolicyLoader
     private let board: SnapshotBoard
-    private let log: EventLog
-    private let clock: AnchoredClock
-    private let policyFile: String?
+    let log: EventLog
+    let clock: AnchoredClock
+    let policyFile: String?
+    /// nil where versions need no signatures. Where they do, files are not read.
+    let signing: SigningRule?
+    /// Held from before the pointer moves until the snapshot is published, so that what comes in is made one after the
+    /// other and each caller is told of its own. Reading and compiling happen before it is taken.
+    let changing = Mutex<Void>(())
+    /// Versions whose tables this process has compared with their source.
+    let compared = Mutex<Set<Digest>>([])
+    /// Why what the store has does not decide; nil where nothing stands against it.
+    let startRefusal = Mutex<SigningRefusal?>(nil)
     private let state = Mutex(State())
     private let waiters = Mutex<[EventFD]>([])
     private let keyring: Keyring
     private let introspection: IntrospectionDesk
     private let statusLists: StatusListDesk
     private let receiver = StatusListReceiver()
+    /// A candidate decided beside the version in force.
+    let shadow: ShadowDesk
 
     init(
         store: PolicyStore, loader: PolicyLoader, board: SnapshotBoard, log: EventLog, clock: AnchoredClock,
-        settings: KeySettings, policyFile: String?, introspections: IntrospectionRecords
+        settings: KeySettings, policyFile: String?, signing: SigningRule? = nil, introspections: IntrospectionRecords
     ) {
         self.store = store
         self.loader = loader
         self.board = board
         self.log = log
         self.clock = clock
-        self.policyFile = policyFile
+        self.policyFile = signing == nil ? policyFile : nil
+        self.signing = signing
+        shadow = ShadowDesk(store: store, log: log, clock: clock)
         keyring = Keyring(store: store, settings: settings, log: log, clock: clock)
         introspection = IntrospectionDesk(
             records: introspections, clock: clock, log: log, defaultAuthorityFile: settings.certificateAuthorityFile)
@@ -58,17 +73,22 @@ final class PolicyDesk: Sendable, Fetches {
     func start() throws {
         keyring.start { [self] issuers in publish(issuers) }
         receiver.start { [self] lists in publish(lists) }
+        guard signing == nil else {
+            try startSigned()
+            return
+        }
         let restored = try loader.restore(now: clock.nowSeconds())
         if let policyFile {
-            if let loaded = loader.load(policyFile, now: clock.nowSeconds(), givesWay: false, prepare: issuers(of:)) {
-                use(loaded)
+            do {
+                try load(policyFile, givesWay: false)
                 return
+            } catch {
+                let isHeldBack = noteRefusal(policyFile, error)
+                guard restored != nil else {
+                    throw StartRefusal(description: "the policy `\(policyFile)` is refused:\n\(error)")
+                }
+                if !isHeldBack { logRefusal(policyFile, "\(error)") }
             }
-            let refusal = loader.lastOutcome?.refusal ?? ""
-            guard restored != nil else {
-                throw StartRefusal(description: "the policy `\(policyFile)` is refused:\n\(refusal)")
-            }
-            logRefusal(policyFile, refusal)
         }
         if let restored {
             use(restored, try issuers(of: restored.version))
@@ -92,7 +112,11 @@ final class PolicyDesk: Sendable, Fetches {
     /// Loads the policy file on a thread of its own; while one load is under way, once more after it.
     func reload() {
         guard policyFile != nil else {
-            log.write(.warning, "reload_ignored", "no policy file was given to this daemon")
+            log.write(
+                .warning, "reload_ignored",
+                signing == nil
+                    ? "no policy file was given to this daemon"
+                    : "signatures are required, so no policy file is read; use `scopecheck policy apply`")
             return
         }
         let starts = state.withLock { state in
@@ -130,12 +154,39 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func loadOnce() {
         guard let policyFile else { return }
-        guard let loaded = loader.load(policyFile, now: clock.nowSeconds(), givesWay: true, prepare: issuers(of:))
-        else {
-            logRefusal(policyFile, loader.lastOutcome?.refusal ?? "")
-            return
+        do {
+            try load(policyFile, givesWay: true)
+        } catch {
+            if !noteRefusal(policyFile, error) { logRefusal(policyFile, "\(error)") }
         }
-        use(loaded)
+    }
+
+    private func load(_ file: String, givesWay: Bool) throws {
+        let folder = Files.split(try Files.absolute(file)).folder
+        var attempts = 32
+        while true {
+            attempts -= 1
+            // What services publish meanwhile must not be undone by a file that was joined with what they had before.
+            let before = try store.active()?.version
+            let version = try loader.version(ofFile: file, folder: folder, givesWay: givesWay)
+            do {
+                _ = try change(to: version, cause: ActivationCause(kind: .file), folder: folder, expecting: before)
+                break
+            } catch PolicyChangeRefusal.moved where attempts > 0 {
+                continue
+            }
+        }
+        loader.note(file, now: clock.nowSeconds(), refusal: nil)
+    }
+
+    /// - Returns: whether the file is held back, which is nobody's mistake.
+    private func noteRefusal(_ file: String, _ error: any Error) -> Bool {
+        loader.note(file, now: clock.nowSeconds(), refusal: "\(error)")
+        guard case .store(.heldBack(let version)) = error as? PolicyChangeRefusal else { return false }
+        log.write(
+            .warning, "policy_file_held_back",
+            "the policy file is not applied: \(error)", [("file", file), ("version", version.description)])
+        return true
     }
 
     private func logRefusal(_ file: String, _ refusal: String) {
@@ -147,12 +198,12 @@ final class PolicyDesk: Sendable, Fetches {
     // MARK: publishing
 
     /// The issuers of one version, as its catalogue has them.
-    private struct Issuers {
+    struct Issuers {
         var models: [IssuerModel]
         var settings: [IssuerSettings]
     }
 
-    private func issuers(of version: Digest) throws -> Issuers {
+    func issuers(of version: Digest) throws -> Issuers {
         let read = try store.withCatalogue(version) { ($0.issuers(), $0.issuerSettings()) }
         guard let models = read.0, let settings = read.1 else {
             throw StartRefusal(description: "the issuers of policy version \(version) cannot be read")
@@ -160,21 +211,12 @@ final class PolicyDesk: Sendable, Fetches {
         return Issuers(models: models, settings: settings)
     }
 
-    private func use(_ loaded: PolicyLoader.Loaded<Issuers>) {
-        use(loaded.activation, loaded.prepared) {
-            let visible = SystemClock.monotonicNanoseconds() - loaded.activatedAt
-            return [
-                ("activation_us", "\(loaded.activationNanoseconds / 1_000)"), ("visible_us", "\(visible / 1_000)"),
-            ]
-        }
-        loader.prune()
-    }
-
     /// Makes the activation the one that decides.
     /// - Parameter timing: what to log of how long it took; asked when the next decision of every worker sees it.
-    private func use(
+    func use(
         _ activation: Activation, _ issuers: Issuers, timing: () -> [(String, String)] = { [] }
     ) {
+        let folder = folder(of: activation)
         let isSame = state.withLock { $0.activation == activation }
         guard !isSame else { return }
         // Keys first: what the keyring publishes from here on is for the new issuers.
@@ -182,12 +224,17 @@ final class PolicyDesk: Sendable, Fetches {
             let keys = keyring.use(issuers.models, settings: issuers.settings, folder: folder)
             state.activation = activation
             state.models = issuers.models
+            state.folder = folder
             use(keys, &state)
         }
         let timing = timing()
         log.write(
             .info, "policy_active", "policy \(activation.number).\(activation.version.description.prefix(16)) decides",
-            [("number", "\(activation.number)"), ("version", activation.version.description)] + timing)
+            [
+                ("number", "\(activation.number)"), ("version", activation.version.description),
+                ("kind", activation.cause.kind.name), ("author", activation.cause.author),
+                ("note", activation.cause.note),
+            ] + timing)
         wakeWaiters()
         warnOfUnsigned(activation)
     }
@@ -220,8 +267,8 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func use(_ issuers: IssuerSnapshot, _ state: inout State) {
         state.issuers = issuers
-        introspection.use(models: state.models, snapshot: issuers, folder: folder)
-        statusLists.use(models: state.models, snapshot: issuers, folder: folder)
+        introspection.use(models: state.models, snapshot: issuers, folder: state.folder)
+        statusLists.use(models: state.models, snapshot: issuers, folder: state.folder)
         publish(state)
     }
 
@@ -251,13 +298,20 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func publish(_ state: State) {
         guard let activation = state.activation, let issuers = state.issuers else { return }
-        board.publish(
-            DecisionSnapshot(
-                activation: activation.number, version: activation.version, issuers: issuers,
-                revocations: state.revocations, statusLists: state.statusLists, transactions: state.transactions))
+        let snapshot = DecisionSnapshot(
+            activation: activation.number, version: activation.version, issuers: issuers,
+            revocations: state.revocations, statusLists: state.statusLists, transactions: state.transactions)
+        board.publish(snapshot)
+        shadow.follow(ShadowDesk.Active(snapshot: snapshot, models: state.models))
     }
 
-    private var folder: String { policyFile.map { Files.split($0).folder } ?? "" }
+    /// Nobody has signed for a folder, so with signatures it is the one that whoever started the daemon chose.
+    func folder(of activation: Activation) -> String {
+        if let signing { return signing.folder }
+        if !activation.folder.isEmpty { return activation.folder }
+        // Older builds knew the policy file's folder only.
+        return policyFile.map { Files.split($0).folder } ?? ""
+    }
 
     private func wakeWaiters() {
         for waiter in waiters.withLock({ $0 }) { waiter.signal() }
@@ -295,6 +349,8 @@ final class PolicyDesk: Sendable, Fetches {
     var introspectionStatus: [IntrospectionStatus] { introspection.status }
     var statusListStatus: [StatusListStatus] { statusLists.status }
     var lastLoad: PolicyLoader.Outcome? { loader.lastOutcome }
+    /// The version of the policy file that does not come back by itself; nil also when it cannot be told.
+    var heldBack: Digest? { policyFile == nil ? nil : (try? store.heldBack()) ?? nil }
 
     func info() -> VersionInfo? {
         guard let activation else { return nil }

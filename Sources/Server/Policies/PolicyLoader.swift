@@ -5,10 +5,10 @@ internal import PolicyTables
 internal import Signatures
 internal import Synchronization
 
-/// Brings a policy file into the store and makes it the one that decides.
+/// Brings policies into the store: files, and bundles that a command sent.
 ///
-/// A child process reads, checks, compiles and tests the file, so that neither its memory nor a fault in the reading
-/// of it is the daemon's; the daemon itself only moves the pointer. A file that is refused changes nothing.
+/// A child process reads, checks, compiles and tests them, so that neither its memory nor a fault in the reading is the
+/// daemon's; the daemon itself only moves the pointer. What is refused changes nothing.
 final class PolicyLoader: Sendable {
     /// Enough for a million routes on a slow machine.
     static let childMillisecondsMax: Int64 = 15 * 60 * 1_000
@@ -26,52 +26,24 @@ final class PolicyLoader: Sendable {
 
     private let store: PolicyStore
     private let storeFolder: String
+    private let mapBytes: Int
     private let log: EventLog
     private let last = Mutex<Outcome?>(nil)
+    /// How many children write to the store. None begins while old versions are removed, which would take what it has
+    /// written for left behind.
+    private let children = Mutex(0)
 
-    init(store: PolicyStore, storeFolder: String, log: EventLog) {
+    init(store: PolicyStore, storeFolder: String, mapBytes: Int, log: EventLog) {
         self.store = store
         self.storeFolder = storeFolder
+        self.mapBytes = mapBytes
         self.log = log
     }
 
     var lastOutcome: Outcome? { last.withLock { $0 } }
 
-    /// A version that was made the one that decides.
-    struct Loaded<Prepared> {
-        var activation: Activation
-        /// What was made of the version before.
-        var prepared: Prepared
-        /// How long it took to verify its tables and to move the pointer durably, nanoseconds.
-        var activationNanoseconds: Int64
-        /// When that was done, of `SystemClock.monotonicNanoseconds`.
-        var activatedAt: Int64
-    }
-
-    /// Loads a file and activates it.
-    /// - Parameters:
-    ///   - givesWay: whether requests are answered meanwhile, which go first.
-    ///   - prepare: makes of the new version what is needed to decide on it, before the pointer moves: there is little to do
-    ///     afterwards, and a version that it throws for does not become the active one.
-    /// - Returns: the activation now in force, or nil when the file was refused.
-    func load<Prepared>(
-        _ file: String, now: Int64, givesWay: Bool, prepare: (Digest) throws -> Prepared
-    ) -> Loaded<Prepared>? {
-        do {
-            let version = try version(of: file, givesWay: givesWay)
-            let prepared = try prepare(version)
-            let startedAt = SystemClock.monotonicNanoseconds()
-            let activation = try store.activate(version, now: now)
-            let activatedAt = SystemClock.monotonicNanoseconds()
-            last.withLock { $0 = Outcome(at: now, file: file, refusal: nil) }
-            return Loaded(
-                activation: activation, prepared: prepared, activationNanoseconds: activatedAt - startedAt,
-                activatedAt: activatedAt)
-        } catch {
-            let refusal = "\(error)"
-            last.withLock { $0 = Outcome(at: now, file: file, refusal: refusal) }
-            return nil
-        }
+    func note(_ file: String, now: Int64, refusal: String?) {
+        last.withLock { $0 = Outcome(at: now, file: file, refusal: refusal) }
     }
 
     /// The active version with tables that this build reads: made anew from the stored source after an upgrade.
@@ -82,46 +54,129 @@ final class PolicyLoader: Sendable {
                 .info, "policy_remade",
                 "the compiled tables have the layout of another build and are made anew from the stored source")
             try store.remake(active.version, now: now) { source in
-                loadPolicy(source: [UInt8](copying: source), file: "stored policy", now: now).model
+                guard let bundle = PolicyBundle(decoding: [UInt8](copying: source)) else { return nil }
+                return loadPolicy(bundle: bundle, now: now).model
             }
         }
         _ = try store.verify(active.version)
         return active
     }
 
-    private struct Refusal: Error, CustomStringConvertible {
-        var description: String
-    }
-
-    /// The version of the file's content: known already, or compiled by a child.
-    private func version(of file: String, givesWay: Bool) throws -> Digest {
-        let source = try Files.read(file, bytesMax: 512 << 20).bytes
+    /// The version of a file's content: known already, or compiled by a child.
+    /// - Parameter givesWay: whether requests are answered meanwhile, which go first.
+    func version(ofFile file: String, folder: String, givesWay: Bool) throws -> Digest {
+        let source = try Files.read(file, bytesMax: PolicyBundle.bytesMax).bytes
         let version = PolicyStore.version(ofSource: source.span)
-        if let info = try store.info(version), info.isCurrentLayout { return version }
-        let limits = ChildLimits(
-            deadlineMilliseconds: PolicyLoader.childMillisecondsMax,
-            outputBytesMax: PolicyLoader.childOutputBytesMax)
-        let result = try ChildProcess.runSelf(
-            arguments: ["policy", "load", file, "--store", storeFolder] + (givesWay ? ["--give-way"] : []),
-            limits: limits)
-        let output = String(decoding: result.standardOutput, as: UTF8.self)
-        guard result.succeeded else {
-            let problem = String(decoding: result.standardError, as: UTF8.self)
-            throw Refusal(description: explain(result.end, output + problem))
+        let parent = try store.active()?.version
+        if let parent, let active = try publishedInto(parent) {
+            if active.isPublished(beside: source) { return parent }
+            return try addKeeping(parent, file: file, version, folder: folder, givesWay: givesWay)
         }
-        let name = output.split(separator: "\n").last.map(String.init) ?? ""
+        if try isUsable(version) { return version }
+        let name = try run(
+            ["policy", "load", file] + place(folder, parent) + (givesWay ? ["--give-way"] : []),
+            "the check of the policy")
         guard name == version.description else {
-            throw Refusal(
-                description: "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
+            throw PolicyChangeRefusal.policy(
+                "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
         }
         return version
     }
 
-    private func explain(_ end: ChildResult.End, _ output: String) -> String {
+    /// The bundle of a version into which services have published something; nil for any other.
+    private func publishedInto(_ version: Digest) throws -> PolicyBundle? {
+        // One file is stored as it is, and may have a million routes.
+        let mark = Array("scopecheck bundle ".utf8)
+        guard try store.source(version, from: 0, count: mark.count) == mark, let source = try store.source(version),
+            let bundle = PolicyBundle(decoding: source), bundle.hasPublications
+        else { return nil }
+        return bundle
+    }
+
+    /// What services have published does not stand in the file, and stays.
+    private func addKeeping(
+        _ active: Digest, file: String, _ version: Digest, folder: String, givesWay: Bool
+    ) throws -> Digest {
+        let answer = try run(
+            ["policy", "load", file] + place(folder, active) + ["--keep-publications-of", active.description]
+                + (givesWay ? ["--give-way"] : []), "the check of the policy")
+        let names = answer.split(separator: " ").compactMap { Digest(hexadecimal: String($0)) }
+        guard names.count == 2, names[0] == version else {
+            throw PolicyChangeRefusal.policy(
+                "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
+        }
+        return names[1]
+    }
+
+    /// Runs what writes to the store in another process; old versions are not removed meanwhile.
+    func whileWriting<R>(_ body: () throws -> R) rethrows -> R {
+        children.withLock { $0 += 1 }
+        defer { children.withLock { $0 -= 1 } }
+        return try body()
+    }
+
+    /// Compiles a bundle that lies in a file, as the version that its bytes are.
+    func add(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws {
+        if try isUsable(version) { return }
+        let parent = try store.active()?.version
+        let name = try run(
+            ["policy", "load", "--bundle", bundle] + place(request.folder, parent)
+                + option("author", request.author) + option("note", request.note) + ["--give-way"],
+            "the check of the policy")
+        guard name == version.description else {
+            throw PolicyChangeRefusal.unavailable("the policy changed while it was read; apply it again")
+        }
+    }
+
+    /// Has a child compare a version's source with its name and its tables with the source, byte for byte.
+    /// - Returns: whether the tables were what they should be; they are now.
+    func reconcile(_ version: Digest) throws -> Bool {
+        let answer = try run(
+            ["policy", "remake", version.description, "--store", storeFolder, "--map-bytes", "\(mapBytes)"],
+            "the check of the stored version")
+        return answer == "same"
+    }
+
+    private func isUsable(_ version: Digest) throws -> Bool {
+        guard let info = try store.info(version), info.isCurrentLayout else { return false }
+        // What was damaged is made anew.
+        return (try? store.verify(version)) != nil
+    }
+
+    private func place(_ folder: String, _ parent: Digest?) -> [String] {
+        ["--store", storeFolder, "--map-bytes", "\(mapBytes)"] + option("folder", folder)
+            + (parent.map { ["--parent", $0.description] } ?? [])
+    }
+
+    /// In one argument, since a text may begin with a dash; none for an empty one, which the command would not take.
+    private func option(_ name: String, _ value: String) -> [String] {
+        value.isEmpty ? [] : ["--\(name)=\(value)"]
+    }
+
+    /// - Returns: the last line of what the child said.
+    private func run(_ arguments: [String], _ what: String) throws -> String {
+        let limits = ChildLimits(
+            deadlineMilliseconds: PolicyLoader.childMillisecondsMax,
+            outputBytesMax: PolicyLoader.childOutputBytesMax)
+        children.withLock { $0 += 1 }
+        defer { children.withLock { $0 -= 1 } }
+        let result = try ChildProcess.runSelf(arguments: arguments, limits: limits)
+        let output = String(decoding: result.standardOutput, as: UTF8.self)
+        guard result.succeeded else {
+            let problem = String(decoding: result.standardError, as: UTF8.self)
+            let text = explain(result.end, output + problem, what)
+            // 1 is its answer; with everything else it could not answer.
+            throw result.end == .exited(status: 1)
+                ? PolicyChangeRefusal.policy(text) : PolicyChangeRefusal.unavailable(text)
+        }
+        return output.split(separator: "\n").last.map(String.init) ?? ""
+    }
+
+    private func explain(_ end: ChildResult.End, _ output: String, _ what: String) -> String {
         switch end {
-        case .exited: output.isEmpty ? "the check of the policy failed without a message" : output
-        case .signalled(let signal): "the check of the policy ended by signal \(signal)"
-        case .deadlinePassed: "the check of the policy took too long; split the policy"
+        case .exited: output.isEmpty ? "\(what) failed without a message" : output
+        case .signalled(let signal): "\(what) ended by signal \(signal)"
+        case .deadlinePassed: "\(what) took too long; split the policy"
         case .outputTooLong: "the policy has too many problems to list; run `scopecheck policy check`"
         }
     }
@@ -129,10 +184,16 @@ final class PolicyLoader: Sendable {
     /// Removes versions that nobody is likely to go back to. Takes long where they are large: after what was loaded
     /// decides.
     func prune() {
-        do throws(PolicyStoreError) {
-            _ = try store.prune(keep: PolicyLoader.versionsKept)
-        } catch {
-            log.write(.warning, "prune_failed", "old policy versions could not be removed: \(error)")
+        children.withLock { children in
+            // The change that a child works for comes here next.
+            guard children == 0 else { return }
+            do throws(PolicyStoreError) {
+                // What waits for approval is looked at, and approved, by its version.
+                let proposed = Set(try store.proposals().map(\.version))
+                _ = try store.prune(keep: PolicyLoader.versionsKept, keeping: proposed)
+            } catch {
+                log.write(.warning, "prune_failed", "old policy versions could not be removed: \(error)")
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ final class LibFCGIWorker: Sendable {
     private func run() {
         do {
             let decider = try seed.makeDecider()
+            let shadow = seed.makeShadowDecider()
+            let remarks = RemarkCounter(seed.remarks)
             let denials = DenialLine(pipe: seed.denialPipe, linesPerSecond: seed.denialLinesPerSecond)
             var engine = try LibFCGIEngine(
                 listenDescriptor: listener.socket.raw, wakeDescriptor: seed.control.wake.raw,
@@ -41,6 +43,10 @@ final class LibFCGIWorker: Sendable {
                     let clock = WorkerClock(wall: seed.wallClock)
                     decideWaiting(decider, facts, bytes, clock)
                     if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+                    if shadow.isOn { shadow.compare(decider, facts, bytes, now: clock.unixSeconds) }
+                    if let findings = decider.findings { remarks.note(findings, now: clock.unixSeconds) }
+                    // Nothing wakes this thread between two requests.
+                    remarks.report(unixNanoseconds: clock.unixNanoseconds)
                     decider.copyAnswer(into: &answer)
                     seed.control.report(decider: decider, connections: 1)
                 })

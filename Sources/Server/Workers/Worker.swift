@@ -17,7 +17,9 @@ final class Worker {
     let limits: ConnectionLimits
     let control: WorkerControl
     let decider: Decider
+    let shadow: ShadowDecider
     let denials: DenialLine
+    let remarks: RemarkCounter
     let fetches: any Fetches
     let board: SnapshotBoard
     let introspections: IntrospectionRecords
@@ -50,7 +52,9 @@ final class Worker {
         limits = seed.limits
         control = seed.control
         decider = try seed.makeDecider()
+        shadow = seed.makeShadowDecider()
         denials = DenialLine(pipe: seed.denialPipe, linesPerSecond: seed.denialLinesPerSecond)
+        remarks = RemarkCounter(seed.remarks)
         fetches = seed.fetches
         board = seed.board
         introspections = seed.introspections
@@ -67,13 +71,14 @@ final class Worker {
     /// Runs until drained: no listener watched, no connection left.
     func run() {
         while !(isDraining && activeCount == 0) { turn() }
+        remarks.report(unixNanoseconds: clock.unixNanoseconds)
         control.finished()
     }
 
     // MARK: one turn
 
     private func turn() {
-        let isAnyoneHere = activeCount > 0 || isDraining || !areListenersWatched
+        let isAnyoneHere = activeCount > 0 || isDraining || !areListenersWatched || remarks.hasUnreported
         let timeout: Int32? = owing.isEmpty ? (isAnyoneHere ? tickMilliseconds : nil) : 0
         let ready = poll.wait(timeoutMilliseconds: timeout)
         clock.advance()
@@ -92,6 +97,7 @@ final class Worker {
         serveOwing()
         if clock.isTickDue(every: Int64(tickMilliseconds)) {
             endOverdue()
+            remarks.report(unixNanoseconds: clock.unixNanoseconds)
             // After descriptors ran out there may be no connection of ours whose end would say so.
             if !areListenersWatched, !isDraining, !freeSlots.isEmpty || placeCount < limits.connectionsMax {
                 watchListeners(true)

@@ -107,17 +107,19 @@ final class WorkerSeed: Sendable {
     let tokenCacheEntriesMax: Int
     let denialPipe: LinePipe
     let denialLinesPerSecond: Int
+    let remarks: ScopeRemarks
     let fetches: any Fetches
     let proofs: ProofRecords
     let introspections: IntrospectionRecords
+    let shadow: ShadowDesk
     let wallClock: AnchoredClock
     let log: EventLog
 
     init(
         number: Int, listeners: [Listener], limits: ConnectionLimits, control: WorkerControl,
         board: SnapshotBoard, store: PolicyStore, tokenCacheEntriesMax: Int, denialPipe: LinePipe,
-        denialLinesPerSecond: Int, fetches: any Fetches, proofs: ProofRecords, introspections: IntrospectionRecords,
-        wallClock: AnchoredClock, log: EventLog
+        denialLinesPerSecond: Int, remarks: ScopeRemarks, fetches: any Fetches, proofs: ProofRecords,
+        introspections: IntrospectionRecords, shadow: ShadowDesk, wallClock: AnchoredClock, log: EventLog
     ) {
         self.number = number
         self.listeners = listeners
@@ -128,9 +130,11 @@ final class WorkerSeed: Sendable {
         self.tokenCacheEntriesMax = tokenCacheEntriesMax
         self.denialPipe = denialPipe
         self.denialLinesPerSecond = denialLinesPerSecond
+        self.remarks = remarks
         self.fetches = fetches
         self.proofs = proofs
         self.introspections = introspections
+        self.shadow = shadow
         self.wallClock = wallClock
         self.log = log
     }
@@ -139,6 +143,16 @@ final class WorkerSeed: Sendable {
         Decider(
             board: board, reader: try store.makeReader(), tokenCacheEntriesMax: tokenCacheEntriesMax,
             auditPrefix: makeAuditPrefix(), proofs: proofs, introspections: introspections)
+    }
+
+    /// What compares its decisions with those of a candidate version.
+    func makeShadowDecider() -> ShadowDecider {
+        ShadowDecider(shadow) { [self] in
+            guard let reader = try? store.makeReader() else { return nil }
+            return Decider(
+                board: shadow.board, reader: reader, tokenCacheEntriesMax: tokenCacheEntriesMax,
+                auditPrefix: makeAuditPrefix(), proofs: proofs, introspections: introspections, isRehearsal: true)
+        }
     }
 
     func startThread() throws(SystemError) -> SystemThread {

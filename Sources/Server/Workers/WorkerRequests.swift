@@ -231,7 +231,7 @@ extension Worker {
         let now = clock.unixSeconds
         return connection.exchange.received.withBytes { bytes in
             let outcome = decider.decide(facts, bytes, now: now, limits: limits)
-            if case .answered = outcome, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+            if case .answered = outcome { note(facts, bytes) }
             return outcome
         }
     }

@@ -55,6 +55,7 @@ extension Worker {
             let bytes = buffer.bytes(at: payload)
             decider.decide(facts, bytes, now: now)
             if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+            if shadow.isOn { shadow.compare(decider, facts, bytes, now: now) }
         }
     }
 
@@ -65,9 +66,16 @@ extension Worker {
         return connection.exchange.received.withBytes { buffer in
             let bytes = buffer.bytes(at: payload)
             let outcome = decider.decide(facts, bytes, now: now, limits: limits)
-            if outcome == .answered, decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+            if outcome == .answered { note(facts, bytes) }
             return outcome
         }
+    }
+
+    /// Logs and counts what is to be said of the request that was just answered.
+    func note(_ facts: RequestFacts, _ bytes: Span<UInt8>) {
+        if decider.isNoteworthy { denials.write(decider, facts, bytes, clock) }
+        if let findings = decider.findings { remarks.note(findings, now: clock.unixSeconds) }
+        if shadow.isOn { shadow.compare(decider, facts, bytes, now: clock.unixSeconds) }
     }
 
     private func acknowledge(_ request: SPOPRequest, on connection: Connection) {

@@ -3,6 +3,7 @@ internal import Decision
 internal import Kernel
 internal import Octets
 internal import Policy
+internal import PolicyTables
 
 struct Decide: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,25 +15,33 @@ struct Decide: ParsableCommand {
             of the certificate is taken as good. \
             Out: id, verdict, status, reason, service, route, policy, issuer, subject, client, granted[], required, \
             challenge, and dpop_nonce where the client is given one. A line that is no such object is answered with an `error` and makes the exit code 1. \
+            With --record each answer also has at, request and token, which `policy replay` decides again; neither the \
+            token itself nor the query is in them. \
             Keys come from the policy's jwks_file; an issuer that is reached over the network has none here.
             """)
 
-    @Option(help: "The policy file.")
+    @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`.")
     var policy: String
+
+    @Option(help: "The environment that the policy is read for, when it has several.")
+    var environment: String?
 
     @Option(help: "Time of the decisions: Unix seconds or RFC 3339.")
     var at: TimeArgument?
 
+    @Flag(help: "Write what `policy replay` needs beside each decision.")
+    var record = false
+
     func run() throws {
-        let loaded = try LoadedPolicy(file: policy)
+        let loaded = try LoadedPolicy(paths: [policy], environment: environment)
         let model = try loaded.checkedModel(json: false)
         let now = at?.unixSeconds ?? nowSeconds()
         let decider: Decider
         do {
             let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
-            try trial.setKeys(try fileKeys(of: model, policyFile: policy, now: now), asksIssuers: false)
+            try trial.setKeys(try fileKeys(of: model, folder: loaded.folder, now: now), asksIssuers: false)
             decider = try trial.makeDecider()
-            try answer(decider, now)
+            try answer(decider, now, boundClaims: record ? try PolicyCompiler(model).boundClaims : [])
             // The trial's store must outlive its decider's last use.
             withExtendedLifetime(trial) {}
         } catch let code as ExitCode {
@@ -42,7 +51,7 @@ struct Decide: ParsableCommand {
         }
     }
 
-    private func answer(_ decider: Decider, _ fixedNow: Int64) throws {
+    private func answer(_ decider: Decider, _ fixedNow: Int64, boundClaims: [String]) throws {
         let input = LineInput(descriptor: 0, lineBytesMax: 256 << 10)
         var line = FactLine()
         var output = ByteWriter(capacity: 256 << 10)
@@ -61,6 +70,10 @@ struct Decide: ParsableCommand {
                 output.append(line.identifier.span)
                 output.append(",")
                 output.append(decisionOf: decider)
+                if record, line.connection == nil {
+                    output.append(
+                        recordOf: decider, line.facts, line.bytes.span, boundClaims: boundClaims, at: now)
+                }
             } catch {
                 isClean = false
                 output.append(line.identifier.span)

@@ -16,8 +16,11 @@ struct Explain: ParsableCommand {
             certificate is taken as good. Exit 0 for allow, 1 for deny, 2 when it cannot be answered.
             """)
 
-    @Option(help: "The policy file.")
+    @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`.")
     var policy: String?
+
+    @Option(help: "The environment that the policy is read for, when it has several.")
+    var environment: String?
 
     @Option(help: "Admin address of the running daemon: unix:PATH.")
     var address: AddressArgument?
@@ -132,13 +135,13 @@ struct Explain: ParsableCommand {
     }
 
     private func explain(_ file: String, _ facts: [(name: String, value: String)]) throws {
-        let loaded = try LoadedPolicy(file: file)
+        let loaded = try LoadedPolicy(paths: [file], environment: environment)
         let model = try loaded.checkedModel(json: json)
         let now = at?.unixSeconds ?? nowSeconds()
         let explanation: Explanation
         do {
             let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
-            try trial.setKeys(try fileKeys(of: model, policyFile: file, now: now), asksIssuers: false)
+            try trial.setKeys(try fileKeys(of: model, folder: loaded.folder, now: now), asksIssuers: false)
             var bytes: [UInt8] = []
             var places = RequestFacts()
             for (name, value) in facts {
@@ -162,7 +165,7 @@ struct Explain: ParsableCommand {
 
     private func explain(connection port: UInt16, _ file: String) throws {
         let der = try certificateInput()
-        let loaded = try LoadedPolicy(file: file)
+        let loaded = try LoadedPolicy(paths: [file], environment: environment)
         let model = try loaded.checkedModel(json: json)
         let now = at?.unixSeconds ?? nowSeconds()
         let report: ConnectionReport

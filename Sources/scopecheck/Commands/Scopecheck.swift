@@ -15,7 +15,7 @@ struct Scopecheck: ParsableCommand {
         version: scopecheckVersion,
         subcommands: [
             Serve.self, Status.self, Health.self, PolicyCommand.self, Explain.self, Decide.self,
-            TokenCommand.self, KeysCommand.self, Revoke.self, Revocations.self,
+            TokenCommand.self, KeysCommand.self, Revoke.self, Revocations.self, Publish.self,
         ])
 }
 

@@ -18,6 +18,12 @@ struct Serve: ParsableCommand {
     @Option(help: "Policy file.")
     var policy: String?
 
+    @Option(help: "How many trusted keys must have signed a policy, 1 to 64.")
+    var requireSignatures: Int?
+
+    @Option(help: "JWK set of the Ed25519 keys whose signatures count.")
+    var trustedKeys: String?
+
     @Option(help: "Folder of the store.")
     var store: String?
 
@@ -44,6 +50,9 @@ struct Serve: ParsableCommand {
 
     func validate() throws {
         if let workers, !(1...64).contains(workers) { throw ValidationError("--workers is 1 to 64") }
+        if let requireSignatures, !(1...64).contains(requireSignatures) {
+            throw ValidationError("--require-signatures is 1 to 64; leave it out to take unsigned policies")
+        }
         if let fastcgiEngine, fastcgiEngine != "native", fastcgiEngine != "libfcgi" {
             throw ValidationError("--fastcgi-engine is native or libfcgi")
         }
@@ -72,6 +81,8 @@ struct Serve: ParsableCommand {
             throw fail("no store: give --store FOLDER or `store:` in the configuration file")
         }
         if let policy { settings.policy = policy }
+        if let requireSignatures { settings.requiredSignatures = requireSignatures }
+        if let trustedKeys { settings.trustedKeysFile = trustedKeys }
         if let workers { settings.workers = workers }
         let kind: ListenerSettings.Kind = fastcgiEngine == "libfcgi" ? .libFCGI : .fastCGI
         let profile: FactProfile = fastcgiProfile == "cgi" ? .cgi : .scopecheck

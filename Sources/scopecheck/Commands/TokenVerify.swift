@@ -17,8 +17,11 @@ extension TokenCommand {
                 valid, 1 when not.
                 """)
 
-        @Option(help: "The policy file.")
+        @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`.")
         var policy: String?
+
+        @Option(help: "The environment that the policy is read for, when it has several.")
+        var environment: String?
 
         @Option(help: "JWK set, a file.")
         var jwks: String?
@@ -91,9 +94,9 @@ extension TokenCommand {
 
         private func issuerKeys(_ now: Int64) throws -> [IssuerKeys] {
             if let policy {
-                let loaded = try LoadedPolicy(file: policy)
+                let loaded = try LoadedPolicy(paths: [policy], environment: environment)
                 let model = try loaded.checkedModel(json: false)
-                let sets = try fileKeys(of: model, policyFile: policy, now: now)
+                let sets = try fileKeys(of: model, folder: loaded.folder, now: now)
                 return zip(model.issuers, sets).map { issuer, keys in
                     IssuerKeys(settings: IssuerSettings(issuer), keys: keys)
                 }

@@ -5,7 +5,8 @@ internal import Tokens
 
 extension ByteWriter {
     /// The members of a decision's JSON object after `id`: verdict, status, reason, service, route, policy, issuer,
-    /// subject, client, granted, required, challenge, and dpop_nonce where the answer gives one.
+    /// subject, client, granted, required, challenge, and dpop_nonce where the answer gives one; client_name where the
+    /// policy lists the client, excess and old_scopes where there are any.
     ///
     /// `required` is `{"all":[…],"any":[…]}`, or null where the route requires no scope or none was found.
     /// Identity is given whenever a token was verified or a certificate belongs to a client, also for a denial.
@@ -47,6 +48,19 @@ extension ByteWriter {
             append("}")
         } else {
             append("null")
+        }
+        if let baseline = details.baseline {
+            let name = baseline.name
+            append(",\"client_name\":")
+            append(jsonString: name.span)
+        }
+        if !details.excess.isEmpty {
+            append(",\"excess\":")
+            append(strings: details.excess)
+        }
+        if !details.oldScopes.isEmpty {
+            append(",\"old_scopes\":")
+            append(strings: details.oldScopes)
         }
         append(",\"challenge\":")
         appendOptional(decider.challenge)

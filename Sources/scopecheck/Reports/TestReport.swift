@@ -59,7 +59,7 @@ enum TestReport {
     }
 
     /// `GET https://api.example.com/orders`, or `connect 9443 as uri spiffe://example.org/a`.
-    private static func attempt(_ test: PolicyTest) -> String {
+    static func attempt(_ test: PolicyTest) -> String {
         switch test.attempt {
         case .request(let request): return request.text
         case .connection(let connection):
@@ -71,7 +71,7 @@ enum TestReport {
         }
     }
 
-    private static func expectation(_ test: PolicyTest) -> String {
+    static func expectation(_ test: PolicyTest) -> String {
         switch test.expectation {
         case .allow: "allow"
         case .deny: "deny"

@@ -123,6 +123,15 @@ import Testing
         ("store: /s\nadmin: { address: 'unix:/a', mode: '0666' }\n", "2:36", "lets everyone"),
         ("store: /s\nhttp: [{ address: 'unix:/a' }, { address: 'unix:/a' }]\n", "2:32", "another listener"),
         ("store: /s\nadmin: { address: 'unix:/a' }\nhttp: { address: 'unix:/a' }\n", "3:7", "another listener"),
+        ("store: /s\npolicy_signatures: { require: 2 }\n", "2:20", "without `trusted_keys`"),
+        ("store: /s\npolicy_signatures: { trusted_keys: k }\n", "2:20", "without `require`"),
+        ("store: /s\npolicy_signatures: { require: 0, trusted_keys: k }\n", "2:31", "from 1 to 64"),
+        ("store: /s\npolicy_signatures: { require: two, trusted_keys: k }\n", "2:31", "from 1 to 64"),
+        ("store: /s\npolicy_signatures: 2\n", "2:20", "must be a mapping"),
+        (
+            "store: /s\npolicy: p\npolicy_signatures: { require: 1, trusted_keys: k }\n", "3:20",
+            "no policy file is read"
+        ),
         ("store: /s\n\thttp: x\n", "2:1", "no YAML"),
         ("store: 'x\n", "", "no YAML"),
         ("store: /s\n1: 2\n? [a]\n: b\n", "2:1", "`1` is not known"),
@@ -139,6 +148,17 @@ import Testing
         }
         #expect(isThere, "\(all)")
         #expect(found.problems.allSatisfy { !$0.mend.isEmpty })
+    }
+
+    @Test func signaturesOfPolicies() throws {
+        let text =
+            "store: /s\npolicy_signatures: { require: 2, trusted_keys: keys/jwks.json }\nhttp: { address: 'unix:/a' }\n"
+        guard case .success(let settings) = read(text) else {
+            Issue.record("refused")
+            return
+        }
+        #expect(settings.requiredSignatures == 2)
+        #expect(settings.trustedKeysFile == "/etc/scopecheck/keys/jwks.json" && settings.policy == nil)
     }
 
     @Test func allProblemsAtOnceInOrder() {

@@ -25,7 +25,7 @@ internal import PolicyTables
     }
     check(!diagnosticsJSON(policy).isEmpty, "no diagnostics as JSON")
     check(
-        policy.diagnostics.isEmpty || !diagnosticsText(policy, source: source).isEmpty,
+        policy.diagnostics.isEmpty || !diagnosticsText(policy).isEmpty,
         "no diagnostics as text")
     guard let model = policy.model else { return }
     check(policy.routePositions.count == model.services.count, "a service without places")

@@ -1,7 +1,7 @@
 /// Every target by its name.
 public let targetNames = [
     "fastcgi", "http", "spop", "tokens", "policy", "tables", "request", "proofs", "claims", "introspection",
-    "statuses",
+    "statuses", "bundle",
 ]
 
 /// A pure function from one input; it ends the process where a claim does not hold. Nil for another name.
@@ -18,6 +18,7 @@ public func target(named name: String) -> (@Sendable (Span<UInt8>) -> Void)? {
     case "claims": fuzzClaims
     case "introspection": fuzzIntrospection
     case "statuses": fuzzStatuses
+    case "bundle": fuzzBundle
     default: nil
     }
 }

@@ -1,0 +1,274 @@
+/// Reads the parts of an OpenAPI document that matter here.
+final class APIDocumentReader {
+    private let tree: DocumentTree
+    private var document = APIDocument()
+    /// Server lists by the node that they were read from.
+    private var serverListIndex: [Int: Int] = [:]
+    private var securityIndex: [Int: Int] = [:]
+    /// How many schemes, scopes and servers were read. Aliases could name the same ones without end.
+    private var mentions = 0
+
+    /// In the order in which people list them.
+    static let methods = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
+
+    init(_ tree: DocumentTree) {
+        self.tree = tree
+    }
+
+    func read() throws(DocumentError) -> APIDocument {
+        guard tree.kind(DocumentTree.root) == .mapping else {
+            throw DocumentError("the document is no object", mend: "name an OpenAPI document, JSON or YAML")
+        }
+        try readFormat()
+        let root = DocumentTree.root
+        if let info = try tree.member("info", of: root, what: "the document") {
+            document.title = try text("title", of: info, what: "`info`")
+            document.version = try text("version", of: info, what: "`info`")
+        }
+        try readSchemes()
+        let servers = try readServers(tree.member("servers", of: root, what: "the document")) ?? addServerList([])
+        let security =
+            try readSecurity(tree.member("security", of: root, what: "the document")) ?? addSecurity(.unstated)
+        guard let paths = try tree.member("paths", of: root, what: "the document"), !tree.isNull(paths) else {
+            return document
+        }
+        for path in try tree.entries(paths, what: "`paths`", max: APIDocument.operationsMax)
+        where !path.name.hasPrefix("x-") {
+            guard !tree.isNull(path.value) else { continue }
+            try readPathItem(path.name, path.value, servers: servers, security: security)
+        }
+        return document
+    }
+
+    private func readFormat() throws(DocumentError) {
+        let root = DocumentTree.root
+        if let swagger = try tree.member("swagger", of: root, what: "the document") {
+            throw DocumentError(
+                line: tree.line(swagger), "this is Swagger \(visibleLine(tree.string(swagger), charactersMax: 20))",
+                mend: "convert it to OpenAPI 3.0 or 3.1 first")
+        }
+        guard let node = try tree.member("openapi", of: root, what: "the document"), tree.isScalar(node) else {
+            throw DocumentError("the document does not say `openapi: 3.…`", mend: "name an OpenAPI document")
+        }
+        document.format = tree.string(node)
+        guard
+            ["3.0", "3.1"].contains(document.format) || document.format.hasPrefix("3.0.")
+                || document.format.hasPrefix("3.1.")
+        else {
+            throw DocumentError(
+                line: tree.line(node), "OpenAPI \(quoted(document.format)) is not read", mend: "use 3.0 or 3.1")
+        }
+    }
+
+    private func text(_ name: String, of node: Int, what: String) throws(DocumentError) -> String {
+        guard let value = try tree.member(name, of: node, what: what), tree.isScalar(value) else { return "" }
+        return tree.string(value)
+    }
+
+    // MARK: Operations
+
+    private func readPathItem(
+        _ path: String, _ node: Int, servers: Int, security: Int
+    ) throws(DocumentError) {
+        let what = "the path \(quoted(path))"
+        let target = try tree.resolved(node, what: what)
+        // Beside a reference a path may have operations of its own; which one counts for the same method is undefined.
+        let items = target == node ? [node] : [node, target]
+        var servers = servers
+        for item in items.reversed() {
+            if let own = try readServers(tree.member("servers", of: item, what: what)) { servers = own }
+        }
+        for method in APIDocumentReader.methods {
+            var found: Int?
+            for item in items {
+                guard let operation = try tree.member(method, of: item, what: what) else { continue }
+                guard found == nil else {
+                    throw DocumentError(
+                        line: tree.line(operation), "\(what) has `\(method)` both here and where its `$ref` leads",
+                        mend: "keep one: nobody can say which one counts")
+                }
+                found = operation
+            }
+            guard let found else { continue }
+            try readOperation(method, path, found, servers: servers, security: security)
+        }
+    }
+
+    private func readOperation(
+        _ method: String, _ path: String, _ node: Int, servers: Int, security: Int
+    ) throws(DocumentError) {
+        let name = "\(method.uppercased()) \(path)"
+        guard document.operations.count < APIDocument.operationsMax else {
+            throw DocumentError(
+                line: tree.line(node), "the document has more than \(APIDocument.operationsMax) operations",
+                mend: "split it")
+        }
+        let what = quoted(name)
+        let own = try readSecurity(tree.member("security", of: node, what: what))
+        let ownServers = try readServers(tree.member("servers", of: node, what: what))
+        let deprecated = try tree.member("deprecated", of: node, what: what)
+        document.operations.append(
+            APIDocument.Operation(
+                method: method.uppercased(), path: path, line: tree.line(node),
+                summary: visibleLine(try text("summary", of: node, what: what), charactersMax: 80),
+                isDeprecated: deprecated.map(tree.isTrue) ?? false, servers: ownServers ?? servers,
+                security: own ?? security))
+    }
+
+    // MARK: Security
+
+    private func readSecurity(_ node: Int?) throws(DocumentError) -> Int? {
+        guard let node else { return nil }
+        let identity = tree.identity(node)
+        if let known = securityIndex[identity] { return known }
+        let index = addSecurity(try readAlternatives(node))
+        securityIndex[identity] = index
+        return index
+    }
+
+    private func addSecurity(_ security: APIDocument.Security) -> Int {
+        document.securities.append(security)
+        return document.securities.count - 1
+    }
+
+    private func readAlternatives(_ node: Int) throws(DocumentError) -> APIDocument.Security {
+        let members = try tree.members(node, what: "`security`", max: APIDocument.alternativesMax)
+        guard !members.isEmpty else { return .open }
+        var alternatives: [[APIDocument.SchemeUse]] = []
+        for member in members {
+            var uses: [APIDocument.SchemeUse] = []
+            let entries = try tree.entries(
+                member, what: "a member of `security`", max: APIDocument.schemesPerAlternativeMax)
+            for entry in entries {
+                let scopes = try tree.members(
+                    entry.value, what: "the scopes of \(quoted(entry.name))", max: APIDocument.scopesPerSchemeMax)
+                for scope in scopes where !tree.isScalar(scope) {
+                    throw DocumentError(
+                        line: tree.line(scope), "a scope of \(quoted(entry.name)) that is no text", mend: "correct it")
+                }
+                try count(1 + scopes.count, at: entry.key)
+                uses.append(APIDocument.SchemeUse(scheme: entry.name, scopes: scopes.map(tree.string)))
+            }
+            if uses.isEmpty { return .open }
+            alternatives.append(uses)
+        }
+        return .alternatives(alternatives)
+    }
+
+    private func count(_ mentions: Int, at node: Int) throws(DocumentError) {
+        self.mentions += mentions
+        guard self.mentions <= APIDocument.mentionsMax else {
+            throw DocumentError(
+                line: tree.line(node),
+                "the document names schemes, scopes and servers more than "
+                    + "\(APIDocument.mentionsMax) times", mend: "split it")
+        }
+    }
+
+    private func readSchemes() throws(DocumentError) {
+        guard let components = try tree.member("components", of: DocumentTree.root, what: "the document"),
+            !tree.isNull(components),
+            let schemes = try tree.member("securitySchemes", of: components, what: "`components`"),
+            !tree.isNull(schemes)
+        else { return }
+        for entry in try tree.entries(schemes, what: "`securitySchemes`", max: APIDocument.schemesMax) {
+            let what = "the security scheme \(quoted(entry.name))"
+            document.schemes[entry.name] = try readScheme(tree.resolved(entry.value, what: what), what)
+        }
+    }
+
+    private func readScheme(_ node: Int, _ what: String) throws(DocumentError) -> APIDocument.Scheme {
+        switch try text("type", of: node, what: what) {
+        case "oauth2": return try readFlows(node, what)
+        case "openIdConnect":
+            var scheme = APIDocument.Scheme(kind: .token)
+            scheme.authorities = authority(try text("openIdConnectUrl", of: node, what: what)).map { [$0] } ?? []
+            return scheme
+        case "http":
+            let name = try text("scheme", of: node, what: what)
+            return APIDocument.Scheme(kind: name.lowercased() == "bearer" ? .token : .other("http \(name)"))
+        case "apiKey":
+            return APIDocument.Scheme(kind: .other("apiKey in \(try text("in", of: node, what: what))"))
+        case let type: return APIDocument.Scheme(kind: .other(type.isEmpty ? "no type" : type))
+        }
+    }
+
+    private func readFlows(_ node: Int, _ what: String) throws(DocumentError) -> APIDocument.Scheme {
+        var scheme = APIDocument.Scheme(kind: .token)
+        guard let flows = try tree.member("flows", of: node, what: what), !tree.isNull(flows) else { return scheme }
+        var seen: Set<String> = []
+        for name in ["authorizationCode", "clientCredentials", "implicit", "password"] {
+            guard let flow = try tree.member(name, of: flows, what: "`flows`"), !tree.isNull(flow) else { continue }
+            for url in ["authorizationUrl", "tokenUrl"] {
+                guard let one = authority(try text(url, of: flow, what: "`\(name)`")) else { continue }
+                if !scheme.authorities.contains(one) { scheme.authorities.append(one) }
+            }
+            guard let scopes = try tree.member("scopes", of: flow, what: "`\(name)`"), !tree.isNull(scopes) else {
+                continue
+            }
+            for scope in try tree.entries(scopes, what: "`scopes`", max: APIDocument.declaredScopesMax)
+            where seen.insert(scope.name).inserted {
+                scheme.scopes.append(
+                    APIDocument.ScopeText(name: scope.name, description: visibleLine(tree.string(scope.value))))
+            }
+        }
+        return scheme
+    }
+
+    private func authority(_ url: String) -> String? {
+        guard let start = url.firstRange(of: "://") else { return nil }
+        let authority = url[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        return authority.isEmpty ? nil : authority.lowercased()
+    }
+
+    // MARK: Servers
+
+    private func addServerList(_ servers: [APIDocument.Server]) -> Int {
+        document.serverLists.append(servers)
+        return document.serverLists.count - 1
+    }
+
+    private func readServers(_ node: Int?) throws(DocumentError) -> Int? {
+        guard let node, !tree.isNull(node) else { return nil }
+        let identity = tree.identity(node)
+        if let known = serverListIndex[identity] { return known }
+        let members = try tree.members(node, what: "`servers`", max: APIDocument.serversMax)
+        guard !members.isEmpty else { return nil }
+        var servers: [APIDocument.Server] = []
+        try count(members.count * 16, at: node)
+        for member in members { servers.append(try readServer(member)) }
+        let index = addServerList(servers)
+        serverListIndex[identity] = index
+        return index
+    }
+
+    private func readServer(_ node: Int) throws(DocumentError) -> APIDocument.Server {
+        let template = try text("url", of: node, what: "a server")
+        guard template.utf8.count <= APIDocument.urlBytesMax else {
+            throw DocumentError(line: tree.line(node), "the URL of a server is too long", mend: "write a shorter one")
+        }
+        var server = APIDocument.Server(url: "", line: tree.line(node), variables: [])
+        let variables = try tree.member("variables", of: node, what: "a server")
+        var rest = Substring(template)
+        while let open = rest.firstIndex(of: "{") {
+            server.url += rest[..<open]
+            guard let close = rest[open...].firstIndex(of: "}") else { break }
+            let name = String(rest[rest.index(after: open)..<close])
+            guard let variables, let variable = try tree.member(name, of: variables, what: "`variables`"),
+                let value = try tree.member("default", of: variable, what: "the variable \(quoted(name))"),
+                tree.isScalar(value)
+            else {
+                throw DocumentError(
+                    line: tree.line(node), "the server variable \(quoted(name)) has no default",
+                    mend: "give it one in the document")
+            }
+            server.url += tree.string(value)
+            let others = try tree.member("enum", of: variable, what: "the variable \(quoted(name))")
+            if others == nil || others.flatMap({ tree.element(1, of: $0) }) != nil { server.variables.append(name) }
+            rest = rest[rest.index(after: close)...]
+            guard server.url.utf8.count <= APIDocument.urlBytesMax else { break }
+        }
+        server.url = String((server.url + rest).prefix(APIDocument.urlBytesMax))
+        return server
+    }
+}

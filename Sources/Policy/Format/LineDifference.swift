@@ -1,0 +1,91 @@
+/// What formatting would change, as `diff -u` shows it.
+///
+/// A formatter moves spaces and adds or removes blank lines; so lines with the same other characters belong together, and
+/// one walk through both texts finds all differences.
+/// - Returns: empty when the texts are the same.
+public func formatDifference(before: [UInt8], after: [UInt8], file: String) -> String {
+    let steps = differenceSteps(before, after)
+    guard steps.contains(where: { $0.mark != 0x20 }) else {
+        return before == after ? "" : "--- \(file)\n+++ \(file) (formatted)\nline ends differ\n"
+    }
+    var text = "--- \(file)\n+++ \(file) (formatted)\n"
+    let changed = steps.indices.filter { steps[$0].mark != 0x20 }
+    var index = 0
+    while index < changed.count {
+        var last = index
+        while last + 1 < changed.count, changed[last + 1] - changed[last] <= 2 * contextLines { last += 1 }
+        let range = max(0, changed[index] - contextLines)..<min(steps.count, changed[last] + contextLines + 1)
+        append(steps[range], to: &text)
+        index = last + 1
+    }
+    return text
+}
+
+private let contextLines = 3
+
+private struct DifferenceStep {
+    /// Space, `-` or `+`.
+    var mark: UInt8
+    /// Lines from 1 that the step stands at in each text.
+    var old: Int
+    var new: Int
+    var text: ArraySlice<UInt8>
+}
+
+private func differenceSteps(_ before: [UInt8], _ after: [UInt8]) -> [DifferenceStep] {
+    let old = splitLines(before)
+    let new = splitLines(after)
+    var steps: [DifferenceStep] = []
+    var one = 0
+    var other = 0
+    func add(_ mark: UInt8, _ text: ArraySlice<UInt8>) {
+        steps.append(DifferenceStep(mark: mark, old: one + 1, new: other + 1, text: text))
+    }
+    while one < old.count || other < new.count {
+        if one < old.count, other < new.count {
+            if old[one] == new[other] {
+                add(0x20, new[other])
+                one += 1
+                other += 1
+                continue
+            }
+            if squeezed(old[one]).elementsEqual(squeezed(new[other])) {
+                add(0x2D, old[one])
+                one += 1
+                add(0x2B, new[other])
+                other += 1
+                continue
+            }
+        }
+        // One of the two is a blank line that the other text does not have.
+        if one < old.count, other >= new.count || squeezed(old[one]).isEmpty {
+            add(0x2D, old[one])
+            one += 1
+        } else if other < new.count {
+            add(0x2B, new[other])
+            other += 1
+        }
+    }
+    return steps
+}
+
+private func splitLines(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
+    var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    return lines
+}
+
+private func squeezed(_ line: ArraySlice<UInt8>) -> [UInt8] {
+    line.filter { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }
+}
+
+private func append(_ steps: ArraySlice<DifferenceStep>, to text: inout String) {
+    guard let first = steps.first else { return }
+    let oldCount = steps.reduce(0) { $0 + ($1.mark != 0x2B ? 1 : 0) }
+    let newCount = steps.reduce(0) { $0 + ($1.mark != 0x2D ? 1 : 0) }
+    text += "@@ -\(first.old),\(oldCount) +\(first.new),\(newCount) @@\n"
+    for step in steps {
+        text.unicodeScalars.append(Unicode.Scalar(step.mark))
+        text += String(decoding: step.text, as: UTF8.self) + "\n"
+    }
+}

@@ -1,0 +1,67 @@
+public import PolicyTables
+
+/// Where what services publish stands in a policy's bundle: a folder for each service, with the file exactly as it was
+/// published and, where it ends, a file of the daemon's that says when.
+///
+/// A folder and not a file: no service can be called so that its files meet those of another.
+extension PolicyBundle {
+    static func publishedFile(of service: String) -> String { "\(publishedPrefix)\(service)/routes.yaml" }
+    static func publicationEnd(of service: String) -> String { "\(publishedPrefix)\(service)/end.yaml" }
+
+    /// Whether the service of that name has been published, and not written into a file of the policy's own.
+    func hasPublication(of service: String) -> Bool {
+        let name = PolicyBundle.publishedFile(of: service)
+        return files.contains { $0.name.utf8.elementsEqual(name.utf8) }
+    }
+
+    /// The policy with what a service published in place of what it published before.
+    /// - Parameters:
+    ///   - file: nil leaves the one that is there.
+    ///   - ends: Unix seconds; nil is for ever.
+    /// - Returns: nil when that is more than a bundle holds.
+    func publishing(_ file: [UInt8]?, of service: String, ends: Int64?) -> PolicyBundle? {
+        let fileName = PolicyBundle.publishedFile(of: service)
+        let endName = PolicyBundle.publicationEnd(of: service)
+        var files = files.filter { !$0.name.utf8.elementsEqual(endName.utf8) }
+        if let file {
+            files.removeAll { $0.name.utf8.elementsEqual(fileName.utf8) }
+            files.append(File(name: fileName, bytes: file))
+        }
+        // A policy of one file was stored without its name.
+        for index in files.indices where files[index].name.isEmpty { files[index].name = "policy.yaml" }
+        if let ends {
+            let text = """
+                # Written by scopecheck: when what the service published ends.
+                scopecheck: 1
+                publications:
+                  "\(service)": { ends: \(timeText(ends)) }
+
+                """
+            files.append(File(name: endName, bytes: Array(text.utf8)))
+        }
+        return PolicyBundle(files: files, environment: environment)
+    }
+
+    /// Whether any service has published something into it.
+    public var hasPublications: Bool { files.contains { $0.name.hasPrefix(PolicyBundle.publishedPrefix) } }
+
+    /// Whether it is a policy of the one file, and beside it nothing but what services have published.
+    public func isPublished(beside file: [UInt8]) -> Bool {
+        let own = files.filter { !$0.name.hasPrefix(PolicyBundle.publishedPrefix) }
+        return environment == nil && own.count == 1 && own[0].bytes == file
+    }
+
+    /// The policy with what has been published into another one, of the services that are named.
+    /// - Parameter services: nil is all.
+    /// - Returns: nil when that is more than a bundle holds.
+    func keeping(_ services: [String]?, of other: PolicyBundle) -> PolicyBundle? {
+        let prefixes = services?.map { "\(PolicyBundle.publishedPrefix)\($0)/" } ?? [PolicyBundle.publishedPrefix]
+        let kept = other.files.filter { file in prefixes.contains { file.name.hasPrefix($0) } }
+        guard !kept.isEmpty else { return self }
+        var files = files
+        for index in files.indices where files[index].name.isEmpty { files[index].name = "policy.yaml" }
+        return PolicyBundle(files: files + kept, environment: environment)
+    }
+
+    static let publishedPrefix = "published/"
+}

@@ -1,0 +1,80 @@
+internal import Octets
+public import Signatures
+internal import Store
+internal import Synchronization
+
+extension PolicyStore {
+    /// Removes all versions but the active one, the targets of rollbacks that were signed beforehand, and the `keep`
+    /// that were activated or stored last, and whatever is left of versions that were never finished.
+    /// - Parameter keeping: versions that stay whatever their age.
+    /// - Returns: the versions removed.
+    @discardableResult
+    public func prune(keep: Int, keeping: Set<Digest> = []) throws(PolicyStoreError) -> [Digest] {
+        try writing.withLock { _ throws(PolicyStoreError) in
+            let active = try active()?.version
+            let targets = try preparedRollbacks().map(\.target)
+            var lastUse: [Digest: Int64] = [:]
+            for entry in try log() {
+                lastUse[entry.version] = max(lastUse[entry.version] ?? 0, entry.activatedAt)
+            }
+            let candidates = try versions().filter {
+                $0.version != active && !targets.contains($0.version) && !keeping.contains($0.version)
+            }.sorted {
+                let one = max($0.createdAt, lastUse[$0.version] ?? 0)
+                let other = max($1.createdAt, lastUse[$1.version] ?? 0)
+                return one != other ? one > other : $0.version.description < $1.version.description
+            }
+            var removed: [Digest] = []
+            for candidate in candidates.dropFirst(max(keep, 0)) where try removeRecord(candidate.version) {
+                removed.append(candidate.version)
+            }
+            try removeUnfinished()
+            return removed
+        }
+    }
+
+    /// Makes a version invisible, unless it has become the active one meanwhile.
+    func removeRecord(_ version: Digest) throws(PolicyStoreError) -> Bool {
+        try durably("prune-record") { transaction throws(PolicyStoreError) in
+            var active: Activation?
+            if let bytes = try transaction.copy(state, StateKey.active) {
+                active = Activation(bytes.span)
+                if active == nil { throw .store(unreadable) }
+            }
+            guard active?.version != version else { return false }
+            // One that was signed since it was chosen.
+            guard try transaction.copy(state, StateKey.rollback(version)) == nil else { return false }
+            let isThere = try transaction.copy(versionRecords, version.bytes) != nil
+            if isThere { try transaction.set(versionRecords, version.bytes, nil) }
+            return isThere
+        }
+    }
+
+    /// Removes sources and tables that belong to no complete version. An active version that lost its record
+    /// keeps its source, since it is made again from it.
+    private func removeUnfinished() throws(PolicyStoreError) {
+        var kept = Set(try versions().map(\.version.bytes))
+        if let active = try active() { kept.insert(active.version.bytes) }
+        var lost: [[UInt8]] = []
+        try forEach(sources) { key, _ in
+            let version = [UInt8](copying: key)
+            if !kept.contains(version) { lost.append(version) }
+            return .next
+        }
+        for version in lost {
+            try durably("prune-source") { transaction throws(PolicyStoreError) in
+                // Another process may have finished it meanwhile.
+                guard try transaction.copy(versionRecords, version) == nil else { return }
+                try transaction.set(sources, version, nil)
+            }
+        }
+        let keptPrefixes = Set(kept.map { Array($0.prefix(TableKey.versionBytes)) })
+        var lostPrefixes: Set<[UInt8]> = []
+        try forEach(tables) { key, _ in
+            let prefix = [UInt8](copying: key.extracting(0..<min(key.count, TableKey.versionBytes)))
+            if !keptPrefixes.contains(prefix) { lostPrefixes.insert(prefix) }
+            return .next
+        }
+        for prefix in lostPrefixes { try removeTables(prefix, "prune-tables", sparesComplete: true) }
+    }
+}

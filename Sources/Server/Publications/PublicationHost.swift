@@ -1,0 +1,44 @@
+internal import Policy
+internal import PolicyTables
+internal import Signatures
+
+/// What a publication is judged to be, by a child of the daemon.
+struct PublicationVerdict: Sendable, Equatable {
+    /// The policy with it, which is in the store now.
+    var version: Digest
+    var service: String
+    var keyID: String
+    var serial: UInt64
+    /// Unix seconds from which on the service is denied; nil is for ever.
+    var ends: Int64?
+    /// What it allows that is denied, for people; empty when it only tightens.
+    var widenings: [String]
+}
+
+/// What the desk for publications needs of the daemon.
+struct PublicationHost: Sendable {
+    /// A change that was made, or that was none.
+    struct Change: Sendable, Equatable {
+        var number: UInt64
+        var isUnchanged: Bool
+    }
+
+    /// Another version decides than the one that was judged against.
+    struct Moved: Error {}
+
+    var store: PolicyStore
+    /// Unix seconds.
+    var now: @Sendable () -> Int64
+    /// Versions must be signed by people.
+    var requiresSignatures: Bool
+    /// Verifies, checks, compiles and tests a publication against a version, and stores what comes out.
+    /// - Throws: `PublicationRefusal`, or whatever keeps it from judging.
+    var judge:
+        @Sendable (
+            _ signed: [UInt8], _ against: Digest, _ term: PublicationReview.Term, _ origin: VersionOrigin
+        ) throws -> PublicationVerdict
+    /// Makes a version the one that decides.
+    /// - Throws: `Moved` unless the version `expecting` decides, or what keeps it from doing so.
+    var activate: @Sendable (_ version: Digest, _ cause: ActivationCause, _ expecting: Digest) throws -> Change
+    var log: EventLog
+}

@@ -1,0 +1,103 @@
+internal import ArgumentParser
+internal import Kernel
+internal import Octets
+internal import Policy
+internal import PolicyTables
+internal import Server
+internal import Signatures
+
+extension PolicyCommand {
+    struct Apply: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a version of a policy and has it decide at once.",
+            discussion: """
+                The files are checked and their tests run here first, then by the daemon. When the command has ended with \
+                0, the next request is decided by that version, and its number says so in X-Scope-Policy. A daemon that \
+                requires signatures needs --signatures. With --store it is done in the files, while no daemon runs on \
+                them. Exit 0 when it decides (also when it did already), 1 when the policy or a signature is refused, 2 \
+                when it could not be done; the policy in force goes on serving then.
+                """)
+
+        @OptionGroup var policy: PolicyArguments
+
+        @Option(name: [.customShort("m"), .long], help: "Why; at most 4,096 bytes.")
+        var message: String
+
+        @Option(help: "Who; the user's name unless given. The daemon adds the user of the connection.")
+        var author: String?
+
+        @OptionGroup var place: PolicyPlace
+
+        @Option(help: "File of `policy sign` for this version.")
+        var signatures: String?
+
+        @Option(help: "File of `policy sign --rollback-to`, kept for a rollback from this version; may be repeated.")
+        var rollbackSignatures: [String] = []
+
+        @Flag(help: "Store, compile and test the version without having it decide.")
+        var stage = false
+
+        @Flag(help: "Print the result as JSON.")
+        var json = false
+
+        func validate() throws {
+            guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
+                throw ValidationError("-m says why, in 1 to \(ActivationCause.noteBytesMax) bytes")
+            }
+            guard (author ?? "").utf8.count <= 200 else { throw ValidationError("--author has at most 200 bytes") }
+            guard rollbackSignatures.isEmpty || signatures != nil else {
+                throw ValidationError("--rollback-signatures go with --signatures")
+            }
+            guard rollbackSignatures.count <= PreparedRollback.countMax else {
+                throw ValidationError("at most \(PreparedRollback.countMax) rollbacks can be signed beforehand")
+            }
+        }
+
+        func run() throws {
+            let given = try policy.load()
+            let (loaded, active) = try place.keepingPublications(given, isSigned: signatures != nil)
+            let model = try loaded.checkedModel(json: json)
+            do {
+                let failures = try failedTests(of: loaded, model, now: nowSeconds())
+                guard failures.isEmpty else {
+                    for failure in failures { printOut(failure) }
+                    throw Ending.no
+                }
+            } catch let code as ExitCode {
+                throw code
+            } catch {
+                throw fail("the policy's tests could not be run: \(error)")
+            }
+            var request = PolicyChangeRequest(author: author ?? userName(), note: message)
+            request.isStaged = stage
+            do throws(SystemError) {
+                request.folder = try Files.absolute(loaded.folder)
+            } catch {
+                throw fail("\(error)")
+            }
+            request.signatures = try signatures.map { try readInput($0, bytesMax: SignatureFile.bytesMax) }
+            request.rollbackSignatures = try rollbackSignatures.map {
+                try readInput($0, bytesMax: SignatureFile.bytesMax)
+            }
+            request.expecting = active
+            let source = loaded.source
+            let answer = try place.change(
+                "/policy/versions", body: request.text + [0x0A] + source,
+                offline: { try StoredPolicies.apply(model, source: source, request, store: $0, now: nowSeconds()) })
+            printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer).utf8))
+        }
+    }
+
+    /// What a change has done, for people.
+    static func outcome(_ answer: [UInt8]) -> String {
+        guard let read = JSONObject(answer) else { return "done\n" }
+        if read.isTrue("staged") { return "stored, and not in force: \(read.string("version") ?? "")\n" }
+        let label = read.string("label") ?? ""
+        if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n" }
+        let before = read.string("previous").map { ", in place of \($0.prefix(16))" } ?? ""
+        return "policy \(label) decides\(before)\n"
+    }
+}
+
+/// The name of the user who runs the command.
+func userName() -> String { Accounts.ownUserName ?? "uid \(Accounts.ownUserID)" }

@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Octets
+
+extension PolicyCommand {
+    struct Approve: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes what a service published the policy.",
+            discussion: """
+                Exactly the version that the ID names is approved. When another policy was applied since it was proposed, \
+                it would become another version, which is then listed under its own ID, to be looked at and approved. \
+                Exit 0 when it decides, 1 when it does not, 2 when it could not be done.
+                """)
+
+        @Argument(help: "ID, as `policy proposals` shows it; the first 8 digits are enough.")
+        var id: String
+
+        @Option(name: [.short, .customLong("note")], help: "Why.")
+        var m: String
+
+        @OptionGroup var place: PublicationPlace
+
+        @Flag(help: "Print the daemon's answer as JSON.")
+        var json = false
+
+        func validate() throws { try checkDecision(id: id, note: m) }
+
+        func run() throws {
+            let answer = try place.send(
+                PublicationPlace.approvePath, [("id", id), ("note", m), ("author", place.author)])
+            if json { printOut(answer.body + [0x0A]) }
+            if answer.status == 409, let row = answer.proposal {
+                if !json {
+                    printOut("another policy decides by now, so it is another version, that nobody has approved:\n")
+                    printOut(row.text(isWhole: true))
+                }
+                throw Ending.no
+            }
+            guard answer.status == 200 else { throw place.refused(answer, isJSON: json) }
+            if !json {
+                printOut("\(answer.member("service") ?? ""): decides now, as policy \(answer.member("label") ?? "")\n")
+                if let ends = answer.member("ends") { printOut("ends: \(ends)\n") }
+            }
+        }
+    }
+
+    struct Reject: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Turns down what a service published.",
+            discussion:
+                "Exit 0 when it does not wait any more, 1 when nothing waits under that ID, 2 when it could not be done."
+        )
+
+        @Argument(help: "ID, as `policy proposals` shows it; the first 8 digits are enough.")
+        var id: String
+
+        @Option(name: [.short, .customLong("note")], help: "Why.")
+        var m: String
+
+        @OptionGroup var place: PublicationPlace
+
+        @Flag(help: "Print the daemon's answer as JSON.")
+        var json = false
+
+        func validate() throws { try checkDecision(id: id, note: m) }
+
+        func run() throws {
+            let answer = try place.send(
+                PublicationPlace.rejectPath, [("id", id), ("note", m), ("author", place.author)])
+            if json { printOut(answer.body + [0x0A]) }
+            guard answer.status == 200 else { throw place.refused(answer, isJSON: json) }
+            if !json { printOut("rejected: \(answer.proposal?.service ?? "") \(answer.proposal?.id ?? "")\n") }
+        }
+    }
+}
+
+private func checkDecision(id: String, note: String) throws {
+    guard (8...64).contains(id.utf8.count), id.utf8.allSatisfy({ hexadecimalValue($0) != nil }) else {
+        throw ValidationError("an ID is 8 to 64 hexadecimal digits; `scopecheck policy proposals` shows them")
+    }
+    guard !note.isEmpty, note.utf8.count <= 4_096 else {
+        throw ValidationError("say why with -m, in at most 4096 bytes")
+    }
+}

@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Kernel
+internal import Octets
+internal import Signatures
+internal import Tokens
+
+extension PolicyCommand {
+    struct Shadow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Decides a stored version beside the active one on live traffic and shows the differences.",
+            discussion: """
+                With a version it begins to compare; without one it shows what was found so far; --stop ends it. Nobody is \
+                answered by the candidate. A stored version is one that was active, or that `policy apply --stage` has \
+                stored. What the candidate would have to ask an issuer for is counted as unknown, unless both versions \
+                describe their issuers alike. Exit 0 when nothing would be allowed that was denied, 3 when something \
+                would, 2 when the daemon cannot be asked.
+                """)
+
+        @Argument(help: "`active`, a number, or 8 or more digits of a version; left out, the differences are shown.")
+        var version: String?
+
+        @Flag(help: "End the comparison.")
+        var stop = false
+
+        @OptionGroup var place: PolicyPlace
+
+        @Flag(help: "Print the result as JSON.")
+        var json = false
+
+        func validate() throws {
+            guard !stop || version == nil else { throw ValidationError("give a version or --stop") }
+            guard place.store == nil else { throw ValidationError("only a running daemon compares; give --admin") }
+        }
+
+        func run() throws {
+            if stop {
+                let body = try ask("DELETE", "/policy/shadow")
+                return printOut(json ? body + [0x0A] : Array("Nothing is compared any more.\n".utf8))
+            }
+            if let argument = version {
+                let version = try PolicyOperand.find(argument, place).version.description
+                var body = JSONObjectWriter()
+                body.add("version", string: version)
+                let answer = try ask("POST", "/policy/shadow", body: body.text())
+                let text =
+                    "Version \(version.prefix(16)) is decided beside the active one; "
+                    + "`scopecheck policy shadow` shows what would change.\n"
+                return printOut(json ? answer + [0x0A] : Array(text.utf8))
+            }
+            let report = try ask("GET", "/policy/shadow")
+            printOut(json ? report + [0x0A] : try ask("GET", "/policy/shadow.txt"))
+            if try opens(report) > 0 { throw ExitCode(3) }
+        }
+
+        private var address: ListenAddress { place.address }
+
+        private func ask(_ method: String, _ path: String, body: [UInt8] = []) throws -> [UInt8] {
+            let response: LocalResponse
+            do throws(LocalHTTPError) {
+                response = try LocalHTTP.request(
+                    method, path, at: address, body: body, responseBytesMax: 16 << 20)
+            } catch {
+                throw fail("\(error)")
+            }
+            guard response.status == 200 else {
+                let message = JSONObject(response.body)?.string("error") ?? "it answered \(response.status)"
+                throw fail("`\(address)`: \(message)")
+            }
+            return response.body
+        }
+
+        /// How many decisions would be allowed that were denied.
+        private func opens(_ report: [UInt8]) throws -> Int64 {
+            var index = JSONIndex()
+            let limits = JSONLimits(depthMax: 4, membersPerObjectMax: 32, namesMax: 1 << 17, valuesMax: 1 << 20)
+            guard (try? index.read(report.span, limits: limits)) != nil, let root = index.root else {
+                throw fail("the daemon's answer cannot be read")
+            }
+            guard let value = index.member("opens", of: root, in: report.span) else { return 0 }
+            return Int64(String(decoding: [UInt8](copying: report.span.bytes(at: value.range)), as: UTF8.self)) ?? 0
+        }
+    }
+}

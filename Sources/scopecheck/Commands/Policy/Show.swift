@@ -1,0 +1,29 @@
+internal import ArgumentParser
+internal import Policy
+internal import PolicyTables
+
+extension PolicyCommand {
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Shows which scopes each route and each port requires, everything worked out.",
+            discussion: "Of files or a stored version. Exit 0, 1 when the policy has errors, 2 when it cannot be read.")
+
+        @OptionGroup var policy: PolicyArguments
+
+        @Flag(help: "Print the table as JSON.")
+        var json = false
+
+        @Flag(help: "Of a stored version: print what it was read from.")
+        var source = false
+
+        @OptionGroup var place: PolicyPlace
+
+        func run() throws {
+            if policy.files.count == 1, !PolicyOperand.isPath(policy.files[0]) {
+                return try VersionReport.show(policy.files[0], place, source: source, json: json)
+            }
+            let table = effectiveTable(try policy.load().checkedModel(json: json), now: nowSeconds())
+            printOut(json ? table.json + "\n" : table.text)
+        }
+    }
+}

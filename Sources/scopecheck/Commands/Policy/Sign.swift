@@ -1,0 +1,133 @@
+internal import ArgumentParser
+internal import Kernel
+internal import Octets
+internal import PolicyTables
+internal import Server
+internal import Signatures
+internal import Tokens
+
+extension PolicyCommand {
+    struct Sign: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Signs that a version may be applied, or rolled back to.",
+            discussion: """
+                What is signed is a text that names the action, the version and a serial (shown by `policy verify`). \
+                Several people sign one after the other: with --output an existing file is extended when it is about the \
+                same statement. The serial is the time of the first signature unless given; a daemon takes each serial \
+                once, in ascending order. With --rollback-to the files name the version that may be left, as it was \
+                accepted under --from-serial. Keys: `scopecheck keys generate --algorithm EdDSA`. Exit 0 when it is \
+                signed, 1 when the policy has errors, 2 when it could not be done.
+                """)
+
+        @OptionGroup var policy: PolicyArguments
+
+        @Option(help: "Private JWK of an Ed25519 key.")
+        var key: String
+
+        @Option(help: "Sign a rollback to this version, from the one that the files name.")
+        var rollbackTo: String?
+
+        @Option(help: "Of a rollback: the serial that the version to be left was accepted under.")
+        var fromSerial: UInt64?
+
+        @Option(help: "Serial of the statement; of a rollback --from-serial + 1 unless given.")
+        var serial: UInt64?
+
+        @Option(help: "File to write to, or to extend; - for standard output.")
+        var output = "-"
+
+        @OptionGroup var place: PolicyPlace
+
+        func validate() throws {
+            guard (rollbackTo == nil) == (fromSerial == nil) else {
+                throw ValidationError("--rollback-to and --from-serial go together")
+            }
+            guard (serial ?? 1) > 0, (serial ?? 1) <= PolicyStatement.serialMax,
+                (fromSerial ?? 0) < PolicyStatement.serialMax
+            else { throw ValidationError("a serial is 1 to \(PolicyStatement.serialMax)") }
+        }
+
+        func run() throws {
+            let keyText = try readInput(key, bytesMax: 1 << 16)
+            let jwk: PrivateJWK
+            do throws(PrivateJWKError) {
+                jwk = try PrivateJWK(parsing: keyText.span)
+            } catch {
+                throw fail("`\(key)`: \(error)")
+            }
+            guard jwk.algorithm == .ed25519 else {
+                throw fail(
+                    "`\(key)` is a key for \(jwk.algorithm.name); policies are signed with Ed25519, as `scopecheck keys "
+                        + "generate --algorithm EdDSA` makes it")
+            }
+            let version = try PolicyCommand.version(of: policy, place)
+            var file = try existing()
+            let statement: PolicyStatement
+            if let rollbackTo, let fromSerial {
+                statement = PolicyStatement(
+                    version: try PolicyCommand.version(named: rollbackTo, place),
+                    serial: serial ?? file?.statement.serial ?? fromSerial + 1,
+                    leaving: PolicyStatement.Leaving(version: version, serial: fromSerial))
+            } else {
+                statement = PolicyStatement(
+                    version: version, serial: serial ?? file?.statement.serial ?? UInt64(clamping: nowSeconds()))
+            }
+            if let file, file.statement != statement {
+                throw fail(
+                    "`\(output)` has signatures over another statement; give the same files, or write to another file")
+            }
+            do throws(KeyError) {
+                var signed = file ?? SignatureFile(statement: statement)
+                try signed.sign(with: jwk.key, keyID: jwk.keyID)
+                file = signed
+            } catch {
+                throw fail("it could not be signed: \(error)")
+            }
+            try write(file?.text ?? [])
+            let text = String(decoding: statement.text, as: UTF8.self)
+            _ = writeAll(2, Array("signed by \(shown(jwk.keyID)):\n\(text)".utf8).span)
+        }
+
+        private func existing() throws -> SignatureFile? {
+            guard output != "-", (try? Files.stamp(output)) != nil else { return nil }
+            do throws(SigningRefusal) {
+                return try SignatureFile(parsing: try outputBytes())
+            } catch {
+                throw fail("`\(output)`: \(error)")
+            }
+        }
+
+        private func outputBytes() throws(SigningRefusal) -> [UInt8] {
+            do throws(SystemError) {
+                return try Files.read(output, bytesMax: SignatureFile.bytesMax).bytes
+            } catch {
+                throw .malformed("\(error)")
+            }
+        }
+
+        private func write(_ text: [UInt8]) throws {
+            guard output != "-" else { return printOut(text) }
+            do throws(SystemError) {
+                try Files.replace(output, bytes: text.span, mode: 0o644)
+            } catch {
+                throw fail("\(error)")
+            }
+        }
+    }
+
+    /// The version that files make, or one that is stored.
+    static func version(of policy: PolicyArguments, _ place: PolicyPlace) throws -> Digest {
+        if policy.files.count == 1, let only = policy.files.first, !PolicyOperand.isPath(only) {
+            return try version(named: only, place)
+        }
+        let loaded = try policy.load()
+        // Nobody should sign what no daemon would take.
+        _ = try loaded.checkedModel(json: false)
+        return PolicyStore.version(ofSource: loaded.source.span)
+    }
+
+    /// A whole version needs no store to be asked.
+    static func version(named text: String, _ place: PolicyPlace) throws -> Digest {
+        try Digest(hexadecimal: text) ?? PolicyOperand.find(text, place).version
+    }
+}

@@ -1,0 +1,16 @@
+internal import Policy
+internal import PolicyTables
+
+/// Runs a policy's own tests on compiled tables, before anything is sent or stored.
+/// - Returns: the reports of those that fail; empty when all pass.
+func failedTests(of loaded: LoadedPolicy, _ model: PolicyModel, now: Int64) throws -> [String] {
+    guard !loaded.policy.tests.isEmpty else { return [] }
+    let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
+    let runner = try PolicyTestRunner(trial, now: now)
+    var failures: [String] = []
+    for test in loaded.policy.tests {
+        let result = try runner.run(test)
+        if !result.passed { failures.append(TestReport.text(result, file: loaded.label)) }
+    }
+    return failures
+}

@@ -1,0 +1,106 @@
+"""Policies from OpenAPI documents, and what services publish held against the policy in force."""
+
+import http.server
+import json
+import pathlib
+import tempfile
+import threading
+
+from daemon import cli
+
+DOCUMENTS = pathlib.Path(__file__).resolve().parent.parent / "OpenAPITests" / "Documents"
+ISSUER = "https://id.example.com"
+
+
+class Folder:
+    """A folder with a policy that was imported from JupyterHub's document."""
+
+    def __enter__(self):
+        self.handle = tempfile.TemporaryDirectory(prefix="scopecheck-drift-")
+        self.path = pathlib.Path(self.handle.name)
+        self.policy = self.path / "hub.yaml"
+        self.document = DOCUMENTS / "jupyterhub.yaml"
+        cli("policy", "import", "openapi", self.document, "--service", "hub", "--host", "hub.example.com",
+            "--default-scope", "hub", "--issuer", ISSUER, "--output", self.policy, check=3)
+        return self
+
+    def __exit__(self, *_):
+        self.handle.cleanup()
+
+
+def serve(answers):
+    """A server on a loopback address; `answers` is path → (status, body, headers)."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body, headers = answers.get(self.path, (404, b"", {}))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                self.wfile.write(body)
+            except ConnectionError:
+                pass  # who has had enough hangs up
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def test_import_exit_statuses():
+    with Folder() as folder:
+        cli("policy", "check", folder.policy, check=0)
+        _, _, err = cli("policy", "import", "openapi", folder.document, "--host", "a.example", "--output",
+                        folder.policy, check=2)
+        assert "is there already" in err, err
+        exact = folder.path / "exact.yaml"
+        exact.write_text("openapi: 3.1.0\ninfo: {title: A, version: '1'}\nservers: [{url: https://a.example}]\n"
+                         "paths: {/a: {get: {security: []}}}\n")
+        _, out, err = cli("policy", "import", "openapi", exact, check=0)
+        assert "- { match: GET /a, public: true }" in out and err == "", (out, err)
+        _, _, err = cli("policy", "import", "openapi", folder.policy, check=1)
+        assert "does not say `openapi" in err, err
+        cli("policy", "import", "openapi", folder.path / "missing.yaml", check=2)
+
+
+def test_drift_of_files():
+    with Folder() as folder:
+        words = ["policy", "drift", "--service", "hub", "--openapi", folder.document]
+        cli(*words, folder.policy, check=0)
+        text = folder.policy.read_text()
+        folder.policy.write_text(text.replace("scopes: shutdown }", "scopes: proxy }")
+                                 .replace("match: GET /proxy,", "match: GET /proxies,"))
+        _, out, _ = cli(*words, folder.policy, "--json", check=1)
+        found = {(one["kind"], one["subject"]) for one in json.loads(out)["findings"]}
+        assert found == {("operation_denied", "GET /proxy"), ("route_stale", "GET /proxies"),
+                         ("requirement_differs", "POST /shutdown")}, found
+        _, _, err = cli("policy", "drift", "--service", "hob", "--openapi", folder.document, folder.policy, check=2)
+        assert "it has `hub`" in err, err
+        cli("policy", "drift", "--service", "hub", folder.policy, check=64)
+
+
+def test_drift_of_a_url():
+    with Folder() as folder:
+        document = folder.document.read_bytes()
+        server, url = serve({
+            "/openapi.yaml": (200, document, {}),
+            "/moved": (302, b"", {"Location": "/openapi.yaml"}),
+            "/huge": (200, b"#" * (9 << 20), {}),
+        })
+        try:
+            words = ["policy", "drift", "--service", "hub", "--openapi"]
+            cli(*words, f"{url}/openapi.yaml", folder.policy, check=0)
+            for path, message in (("/moved", "redirects are not followed"), ("/huge", "more than"),
+                                  ("/nothing", "404")):
+                _, _, err = cli(*words, url + path, folder.policy, check=2)
+                assert message in err, (path, err)
+            _, _, err = cli(*words, "http://a.example/openapi.yaml", folder.policy, check=2)
+            assert "https only" in err, err
+        finally:
+            server.shutdown()
+            server.server_close()

@@ -1,0 +1,177 @@
+"""A policy of several files and for several environments, as a person and the daemon's child use it."""
+
+import json
+import os
+import pty
+import subprocess
+import tempfile
+from pathlib import Path
+
+import issuer
+from daemon import cli
+from harness import PATIENCE, Settings
+
+COMMON = """\
+scopecheck: 1
+issuers:
+  - { issuer: https://id.example.com, audience: https://api.example.com, keys: { jwks_file: keys/jwks.json } }
+scopes:
+  orders:read: {}
+environments:
+  prod: { values: { host: api.example.com } }
+  staging: { values: { host: api.example.org } }
+"""
+ORDERS = """\
+scopecheck: 1
+services:
+  orders:
+    hosts: ["${host}"]
+    routes:
+      - { match: GET /orders, scopes: orders:read }
+tests:
+  - { request: "GET https://${host}/orders", scopes: [orders:read], expect: allow }
+"""
+
+
+class Policies:
+    """A folder with two teams' files."""
+
+    def __enter__(self):
+        self.temporary = tempfile.TemporaryDirectory(prefix="scopecheck-test-")
+        self.folder = Path(self.temporary.name).resolve() / "policies"
+        self.write("common.yaml", COMMON)
+        self.write("orders/orders.yaml", ORDERS)
+        self.write("keys/jwks.json", issuer.jwks(issuer.Key("ES256")))
+        return self
+
+    def __exit__(self, *_):
+        self.temporary.cleanup()
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def store(self):
+        return Path(tempfile.mkdtemp(dir=self.temporary.name))
+
+
+def test_check_reads_every_environment():
+    with Policies() as policies:
+        _, out, _ = cli("policy", "check", policies.folder, check=0)
+        assert "(prod): 2 files" in out and "(staging): 2 files" in out, out
+        policies.write("common.yaml", COMMON.replace("api.example.org", "API.example.org"))
+        _, out, _ = cli("policy", "check", policies.folder, check=1)
+        assert f"{policies.folder}/orders/orders.yaml:4:13: error" in out and "(in `staging`)" in out, out
+        assert f"note: {policies.folder}/common.yaml:8:30: the value is defined here" in out, out
+        _, out, _ = cli("policy", "check", policies.folder, "--json", check=1)
+        found = json.loads(out)["diagnostics"]
+        assert {one["environments"][0] for one in found} == {"staging"}, found
+        assert {one["file"] for one in found} == {f"{policies.folder}/orders/orders.yaml"}, found
+        cli("policy", "check", policies.folder, "--environment", "prod", check=0)
+
+
+def test_other_commands_want_one_environment():
+    with Policies() as policies:
+        for command in ("test", "show", "metadata"):
+            _, out, _ = cli("policy", command, policies.folder, check=1)
+            assert "--environment" in out and "`prod` and `staging`" in out, (command, out)
+        _, out, _ = cli("policy", "test", policies.folder, "--environment", "staging", check=0)
+        assert out == "1 passed, 0 failed\n", out
+        # The files one by one are the same policy.
+        files = [policies.folder / "orders/orders.yaml", policies.folder / "common.yaml"]
+        _, out, _ = cli("policy", "show", *files, "--environment", "staging", check=0)
+        assert "api.example.org" in out and "api.example.com" not in out, out
+        _, out, _ = cli("policy", "test", policies.folder, "--environment", "stagign", check=1)
+        assert "did you mean `staging`?" in out, out
+
+
+def test_two_teams_cannot_override_each_other():
+    with Policies() as policies:
+        policies.write("other/orders.yaml", ORDERS.replace("tests:", "# tests:").replace("  - { request", "# "))
+        _, out, _ = cli("policy", "check", policies.folder, "--environment", "prod", check=1)
+        first = f"{policies.folder}/orders/orders.yaml"
+        assert out.startswith(f"{policies.folder}/other/orders.yaml:3:3: error: the key `orders` stands twice, first in "
+                              f"line 3 of `{first}`"), out
+        assert f"note: {first}:3:3: the first one" in out, out
+
+
+def test_keys_are_looked_for_from_the_common_folder():
+    with Policies() as policies:
+        arguments = ["--environment", "prod", "--method", "GET", "--target", "/orders", "--host", "api.example.com"]
+        status, out, err = cli("explain", "--policy", policies.folder, *arguments)
+        assert status == 1 and "no_token" in out, (status, out, err)
+
+
+def test_load_makes_the_same_version_of_files_and_of_their_bundle():
+    with Policies() as policies:
+        store = policies.store()
+        _, version, _ = cli("policy", "load", policies.folder, "--environment=prod", "--store", store, check=0)
+        files = sorted([("common.yaml", COMMON), ("orders/orders.yaml", ORDERS)])
+        text = "scopecheck bundle 1\nenvironment prod\n"
+        text += "".join(f"file {len(content)} {name}\n{content}\n" for name, content in files)
+        bundle = policies.folder.parent / "bundle"
+        bundle.write_text(text)
+        arguments = ["--folder=" + str(policies.folder), "--author=-alice", "--note=why", "--parent=" + version.strip()]
+        _, again, _ = cli("policy", "load", "--bundle", bundle, "--store", store, *arguments, check=0)
+        assert again == version and len(version.strip()) == 64, (version, again)
+        _, other, _ = cli("policy", "load", policies.folder, "--environment=staging", "--store", store, check=0)
+        assert other != version
+        for broken in (text[:-1], text.replace("environment prod", "environment p q"), text + "x"):
+            bundle.write_text(broken)
+            status, out, err = cli("policy", "load", "--bundle", bundle, "--store", store)
+            assert status == 1 and "no bundle" in out, (status, out, err)
+        bundle.write_text(text.replace("orders:read }", "orders:raed }"))
+        _, out, _ = cli("policy", "load", "--bundle", bundle, "--store", store, check=1)
+        assert out.startswith("orders/orders.yaml:6:39: error: unknown scope `orders:raed`"), out
+
+
+def test_load_wants_files_or_a_bundle():
+    with Policies() as policies:
+        store = policies.store()
+        for arguments in ([], [policies.folder, "--bundle", "x"], ["--bundle", "x", "--environment", "prod"],
+                          [policies.folder, "--parent", "12"], [policies.folder, "--author", "a" * 257]):
+            status, out, err = cli("policy", "load", "--store", store, *arguments)
+            assert status == 64, (arguments, status, out, err)
+
+
+def test_what_cannot_be_read_is_said():
+    with Policies() as policies:
+        os.symlink("/etc/passwd", policies.folder / "leak.yaml")
+        status, out, err = cli("policy", "check", policies.folder)
+        assert status == 2 and "leads out of the folder" in err and not out, (status, out, err)
+        os.remove(policies.folder / "leak.yaml")
+        status, _, err = cli("policy", "check", policies.folder, policies.folder / "common.yaml")
+        assert status == 2 and "the same file" in err, (status, err)
+        status, _, err = cli("policy", "check", policies.folder, "--environment", "a b")
+        assert status == 2 and "no name of an environment" in err, (status, err)
+
+
+def next_chunk(reader):
+    try:
+        return os.read(reader, 4_096).decode()
+    except BlockingIOError:
+        return ""
+
+
+def test_progress_is_shown_on_a_terminal_only():
+    with Policies() as policies:
+        routes = "".join(f"      - {{ match: \"GET /r/{number}/{{id}}\", scopes: orders:read }}\n" for number in range(200_000))
+        policies.write("big.yaml", ORDERS.split("tests:")[0].replace("  orders:\n", "  big:\n").replace(
+            "      - { match: GET /orders, scopes: orders:read }\n", routes))
+        _, _, err = cli("policy", "check", policies.folder, "--environment", "prod", check=0)
+        assert err == "", err
+        reader, writer = pty.openpty()
+        try:
+            out = subprocess.run([Settings.binary, "policy", "check", policies.folder, "--environment", "prod"], check=True,
+                                 stdout=subprocess.PIPE, stderr=writer, text=True, timeout=PATIENCE * 2).stdout
+            os.set_blocking(reader, False)
+            shown = ""
+            while chunk := next_chunk(reader):
+                shown += chunk
+        finally:
+            os.close(reader)
+            os.close(writer)
+        assert "200001 routes" in out, out
+        assert "checking" in shown and shown.endswith("\r\x1b[K"), shown[-200:]

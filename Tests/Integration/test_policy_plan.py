@@ -1,0 +1,90 @@
+"""`policy plan` and `policy diff`: what they say of two policies, and that every request they show comes out so."""
+
+import json
+import urllib.parse
+
+from daemon import POLICY, Stage, cli
+
+# Each change of the policy with the kinds of what is wider then, and the other way round.
+CHANGES = [
+    ("match: GET /orders, scopes: orders:read", "match: GET /orders, scopes: orders:write", [], ["scopes"]),
+    ("match: GET /orders, scopes: orders:read", "match: GET /orders, public: true", ["became_public"], []),
+    ("      - { match: GET /files/**, scopes: files:read }\n", "", [], ["preflight_opened", "route_opened"]),
+    ('implies: ["orders:*"]', 'implies: ["orders:*", "files:*"]', ["scopes"], []),
+    ("ports: [9443]", "ports: [9443, 9444]", ["preflight_opened", "route_opened"], []),
+    # `DELETE /orders/{order}` is more specific than `**`, and does not list GET.
+    ('"GET /orders/{order}", scopes', 'GET /orders/**, scopes', ["preflight_opened", "route_opened"],
+     ["preflight_opened", "route_opened"]),
+    (", where: { user: sub }", "", ["binding"], []),
+    ("algorithms: [ES256]", "algorithms: [ES256, RS256]", ["algorithms"], []),
+    ("hosts: [admin.example.com]", 'hosts: ["*.example.com"]', ["route_opened"], []),
+]
+
+
+def plan(stage, old, new, check):
+    one, other = stage.write("old.yaml", old), stage.write("new.yaml", new)
+    _, out, _ = cli("policy", "plan", one, other, "--json", check=check)
+    return one, other, json.loads(out)
+
+
+def explain(stage, policy, example):
+    """The reason of the policy's answer to an example's request."""
+    url = urllib.parse.urlsplit(example["url"])
+    words = ["explain", "--policy", policy, "--json", "--method", example["method"], "--target", url.path,
+             "--host", url.netloc, "--port", example["port"]]
+    if token := example.get("token"):
+        options = {"sub": token["claims"]["sub"]} if "sub" in token.get("claims", {}) else {}
+        words += ["--token-file", stage.write("token", stage.token(" ".join(token["scopes"]), **options))]
+    if requested := example.get("requested_method"):
+        words += ["--origin", "https://app.example.com", "--request-method", requested]
+    _, out, _ = cli(*words)
+    return json.loads(out)["reason"]
+
+
+def test_policy_plan_same():
+    with Stage() as stage:
+        _, out, _ = cli("policy", "plan", stage.policy, stage.policy, check=0)
+        assert "nothing is wider" in out, out
+        assert json.loads(cli("policy", "plan", stage.policy, stage.policy, "--json", check=0)[1])["findings"] == []
+        assert cli("policy", "diff", stage.policy, stage.policy, check=0)[1] == "no difference\n"
+
+
+def test_policy_plan_of_changes():
+    for old, new, forth, back in CHANGES:
+        assert old in POLICY, old
+        with Stage() as stage:
+            for (one, other), kinds in (((POLICY, POLICY.replace(old, new, 1)), forth),
+                                        ((POLICY.replace(old, new, 1), POLICY), back)):
+                before, now, found = plan(stage, one, other, check=3 if kinds else 0)
+                assert sorted({finding["kind"] for finding in found["findings"]}) == kinds, (old, new, found)
+                for finding in found["findings"]:
+                    assert finding["basis"] == "example" and finding["examples"], finding
+                    if finding["kind"] == "algorithms":
+                        continue
+                    for example in finding["examples"]:
+                        reasons = explain(stage, before, example), explain(stage, now, example)
+                        assert reasons == (example["was"], example["becomes"]), (example, reasons)
+
+
+def test_policy_plan_refusals():
+    with Stage() as stage:
+        bad = stage.write("bad.yaml", POLICY.replace("scopes: files:read", "scopes: files:reed", 1))
+        _, out, _ = cli("policy", "plan", stage.policy, bad, check=1)
+        assert "files:reed" in out, out
+        _, out, err = cli("policy", "diff", bad, stage.policy, check=2)
+        assert out == "" and "files:reed" in err, (out, err)
+        for command in ("plan", "diff"):
+            cli("policy", command, stage.policy, stage.folder / "missing.yaml", check=2)
+            assert cli("policy", command, "-", "-")[0] not in (0, 1, 3)
+            _, out, _ = cli("policy", command, "-", stage.policy, stdin=POLICY, check=0)
+
+
+def test_policy_diff():
+    with Stage() as stage:
+        new = stage.write("new.yaml", POLICY.replace("GET /orders, scopes: orders:read", "GET /orders, scopes: files:read"))
+        _, out, _ = cli("policy", "diff", stage.policy, new, check=1)
+        assert "all of: orders:read -> files:read" in out and "new.yaml:" in out, out
+        found = json.loads(cli("policy", "diff", stage.policy, new, "--json", check=1)[1])
+        assert [change["kind"] for change in found["changes"]] == ["changed"], found
+        reaches = {reach["scope"]: reach for reach in found["reaches"]}
+        assert reaches["files:read"]["gained"]["count"] == 1 and reaches["orders:read"]["lost"]["count"] == 1, found

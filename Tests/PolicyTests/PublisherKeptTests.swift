@@ -1,0 +1,72 @@
+import Policy
+import PolicyTables
+import Signatures
+import Testing
+
+/// What services have published stays when the policy's own files are applied anew.
+@Suite struct PublisherKeptTests {
+    private static func published(_ policy: String, _ file: String = PublisherReviewTests.file()) throws -> PolicyBundle
+    {
+        try PublisherReviewTests.Attempt(policy).judge(file).bundle
+    }
+
+    private func kept(_ active: PolicyBundle, _ policy: String, environment: String? = nil) throws -> KeptPublications?
+    {
+        let file = PolicyBundle.File(name: "new.yaml", bytes: Array(policy.utf8))
+        let bundle = try #require(PolicyBundle(files: [file], environment: environment))
+        return KeptPublications(of: active, in: bundle, folder: nil, now: PublisherReviewTests.now)
+    }
+
+    @Test func stays() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        let found = try #require(try kept(active, policy + "\n# changed\n"))
+        #expect(found.services == ["orders"] && found.refusals.isEmpty && found.policy.model != nil)
+        #expect(found.bundle.files.map(\.name) == ["new.yaml", "published/orders/routes.yaml"])
+    }
+
+    @Test func goesWithItsPublisher() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        let without = String(policy[..<(try #require(policy.firstRange(of: "publishers:"))).lowerBound])
+        #expect(try kept(active, without) == nil)
+        // Also when the service stands in the policy's own files now.
+        let own =
+            "  orders: { hosts: [o.example], issuers: [https://id.example.com], routes: [{ match: GET /, scopes: orders:read }] }"
+        let taken = try PublisherReviewTests.policy(services: own)
+        let taken2 = String(taken[..<(try #require(taken.firstRange(of: "publishers:"))).lowerBound])
+        #expect(try kept(active, taken2) == nil)
+        // With a publisher still there, nobody can say which of both is meant.
+        let both = try #require(try kept(active, taken))
+        #expect(both.policy.model == nil)
+    }
+
+    @Test func staysWithinItsLimits() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        for (old, new) in [
+            ("[orders.example.com, shared.example.com]\n    scopes", "[shared.example.com]\n    scopes"),
+            ("[\"orders:*\"]", "[\"pay:*\"]"),
+        ] {
+            let found = try #require(try kept(active, policy.replacing(old, new)))
+            #expect(found.refusals.count == 1, "\(new)")
+        }
+    }
+
+    @Test func nothingToKeep() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        let plain = PolicyBundle(source: Array(policy.utf8))
+        #expect(KeptPublications(of: plain, in: plain, folder: nil, now: 0) == nil)
+        #expect(KeptPublications(of: active, in: active, folder: nil, now: 0) == nil, "it brings them itself")
+        #expect(try kept(active, policy, environment: "prod") == nil, "of another environment")
+    }
+
+    @Test func isKnownBesideItsFile() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        #expect(active.hasPublications && active.isPublished(beside: Array(policy.utf8)))
+        #expect(!active.isPublished(beside: Array((policy + "\n").utf8)))
+        #expect(!PolicyBundle(source: Array(policy.utf8)).hasPublications)
+    }
+}
