@@ -36,11 +36,12 @@ public final class GrantRemarks: Sendable {
 
 extension Decider {
     /// What is to be said of the last decision's token; nil for nothing, and when none came so far.
-    public var remarks: GrantRemarks? { state.noted?.remarks }
+    // Not through `state`: what reads that for an optional object of it allocates.
+    public var remarks: GrantRemarks? { turn.state.noted?.remarks }
 
     /// The same where there is something to count.
     public var findings: GrantRemarks? {
-        guard let remarks = state.noted?.remarks, remarks.hasFindings else { return nil }
+        guard let remarks, remarks.hasFindings else { return nil }
         return remarks
     }
 }
