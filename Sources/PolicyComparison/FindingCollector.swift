@@ -21,6 +21,10 @@ struct FindingCollector {
     mutating func add(_ request: RequestClass) {
         let new = request.new
         for widening in comparison.widenings(old: request.old?.requirement, new: new.requirement) {
+            // A request is only looked for where it would be shown: looking takes long, and there may be millions.
+            if countsAlone(widening, new.place) { continue }
+            comparison.stepsLeft -= FindingCollector.witnessSteps
+            guard comparison.stepsLeft > 0 else { return }
             guard let witness = comparison.witness(request, widening) else { continue }
             guard let place = place(widening, new.place) else { continue }
             guard findings[place].examples.count < PolicyPlan.examplesMax,
@@ -38,6 +42,24 @@ struct FindingCollector {
         }
     }
 
+    /// What one search for a request costs of the budget.
+    private static let witnessSteps = 256
+
+    /// Counts the route when its finding has all the examples that it may have.
+    private mutating func countsAlone(_ widening: Widening, _ route: RouteLocation) -> Bool {
+        guard let place = places[key(widening)], findings[place].examples.count >= PolicyPlan.examplesMax else {
+            return false
+        }
+        if routes[place].insert(route).inserted { findings[place].count += 1 }
+        return true
+    }
+
+    private func key(_ widening: Widening) -> Key {
+        Key(
+            kind: widening.kind, change: widening.change, becomes: widening.becomes, from: widening.from,
+            until: widening.until)
+    }
+
     /// Something that is no request over HTTP.
     /// - Parameter place: counted once.
     mutating func add(_ widening: Widening, place: RouteLocation, example: Finding.Example?) {
@@ -49,9 +71,7 @@ struct FindingCollector {
 
     /// The widening's finding, with the route counted; nil when no more are kept.
     private mutating func place(_ widening: Widening, _ route: RouteLocation) -> Int? {
-        let key = Key(
-            kind: widening.kind, change: widening.change, becomes: widening.becomes, from: widening.from,
-            until: widening.until)
+        let key = key(widening)
         if let place = places[key] {
             if routes[place].insert(route).inserted { findings[place].count += 1 }
             return place

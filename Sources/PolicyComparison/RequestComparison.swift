@@ -223,6 +223,7 @@ struct RequestComparison {
         _ old: PathTrie, _ new: PathTrie, _ group: HostGroup, _ classes: [PortClass], _ visit: (RequestClass) -> Void
     ) {
         let comparison = comparison
+        let budget = comparison.stepsLeft
         var walk = PathWalk(old: old, new: new, emptyText: methods.empty, stepsLeft: comparison.stepsLeft) { text in
             comparison.texts.text(text).utf8.contains(where: isReserved)
         }
@@ -244,7 +245,8 @@ struct RequestComparison {
                 }
             }
         }
-        comparison.stepsLeft = walk.stepsLeft
+        // What the visits have used is gone already; whichever runs out, the plan says that it was not finished.
+        comparison.stepsLeft -= budget - walk.stepsLeft
     }
 }
 

@@ -68,15 +68,15 @@ import Testing
 
     @Test func aBadTokenStaysBadAndAPublicRouteNeedsNone() throws {
         let results = try replay([
-            record(reason: "expired", status: 401, token: "null"),
+            record(reason: "token_malformed", status: 401, token: "null"),
             record(path: "/healthz", reason: "expired", status: 401, token: "null"),
             record(reason: "public", token: "null"),
             record(path: "/none", reason: "signature_invalid", status: 401, token: "null"),
         ])
         #expect(
             results == [
-                .decided(.expired, route: "GET /orders"), .decided(.public, route: "GET /healthz"),
-                .decided(.noToken, route: "GET /orders"), .decided(.unknownRoute, route: ""),
+                .decided(.tokenMalformed, route: "GET /orders"), .decided(.public, route: "GET /healthz"),
+                .unknown(why: "no token was recorded, and the route needs one"), .decided(.unknownRoute, route: ""),
             ])
     }
 
@@ -91,6 +91,15 @@ import Testing
                 .decided(.granted, route: "GET /tenants/{tenant}"),
                 .decided(.bindingMismatch, route: "GET /tenants/{tenant}"),
             ])
+    }
+
+    @Test func whatAnotherPolicyMaySeeOtherwiseIsUnknown() throws {
+        for reason in ["audience_mismatch", "lifetime_too_long", "unknown_issuer", "algorithm_not_allowed", "revoked"] {
+            guard case .unknown? = try replay([record(reason: reason, status: 401, token: "null")]).first else {
+                Issue.record("\(reason) is carried over")
+                continue
+            }
+        }
     }
 
     @Test func anIssuerThatThePolicyDoesNotKnow() throws {

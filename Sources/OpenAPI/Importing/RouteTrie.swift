@@ -3,7 +3,8 @@ internal import PolicyTables
 /// Paths of routes, segment by segment, to find which of them stand for the same requests.
 struct RouteTrie {
     struct Node {
-        var literals: [String: Int] = [:]
+        /// By bytes: Unicode knows different bytes as the same text, and requests are told apart by bytes.
+        var literals: [[UInt8]: Int] = [:]
         var parameter: Int?
         /// What ends here with `**`: it stands for one or more further segments.
         var rest: [Int] = []
@@ -15,6 +16,14 @@ struct RouteTrie {
         case literal(String)
         case parameter
         case rest
+
+        static func == (left: Segment, right: Segment) -> Bool {
+            switch (left, right) {
+            case (.literal(let one), .literal(let other)): one.utf8.elementsEqual(other.utf8)
+            case (.parameter, .parameter), (.rest, .rest): true
+            default: false
+            }
+        }
     }
 
     private(set) var nodes = [Node()]
@@ -33,11 +42,11 @@ struct RouteTrie {
         for segment in path {
             switch segment {
             case .literal(let text):
-                if let next = nodes[node].literals[text] {
+                if let next = nodes[node].literals[Array(text.utf8)] {
                     node = next
                 } else {
                     nodes.append(Node())
-                    nodes[node].literals[text] = nodes.count - 1
+                    nodes[node].literals[Array(text.utf8)] = nodes.count - 1
                     node = nodes.count - 1
                 }
             case .parameter:
@@ -76,7 +85,9 @@ struct RouteTrie {
             let parameter = nodes[place.node].parameter
             switch pattern[place.depth] {
             case .literal(let text):
-                if let child = nodes[place.node].literals[text] { open.append((child, next, place.isWeaker)) }
+                if let child = nodes[place.node].literals[Array(text.utf8)] {
+                    open.append((child, next, place.isWeaker))
+                }
                 if let parameter, !text.isEmpty { open.append((parameter, next, true)) }
             case .parameter:
                 if let parameter { open.append((parameter, next, place.isWeaker)) }
@@ -90,7 +101,7 @@ struct RouteTrie {
                 guard place.isWeaker else { continue }
                 stepsLeft -= nodes[place.node].literals.count
                 for (text, child) in nodes[place.node].literals where !text.isEmpty {
-                    let bytes = Array(text.utf8)
+                    let bytes = Array(text)
                     guard bytes.count >= prefix.count + suffix.count, bytes.starts(with: prefix),
                         bytes.reversed().starts(with: suffix.reversed())
                     else { continue }
@@ -119,7 +130,7 @@ struct RouteTrie {
             }
             switch pattern[depth] {
             case .literal(let text):
-                if let child = nodes[node].literals[text] { search(child, depth + 1, &visits) }
+                if let child = nodes[node].literals[Array(text.utf8)] { search(child, depth + 1, &visits) }
                 if !isFound, !text.isEmpty, let child = nodes[node].parameter { search(child, depth + 1, &visits) }
             case .parameter:
                 if let child = nodes[node].parameter { search(child, depth + 1, &visits) }

@@ -113,7 +113,8 @@ struct ServiceFileWriter {
     private mutating func writeService(_ index: Int) {
         let service = draft.services[index]
         let listed = service.routes.filter { !draft.routes[$0].isLeftOut }
-        guard !listed.isEmpty else {
+        // Shields stop weaker paths of other services.
+        guard !listed.isEmpty || draft.shields.contains(where: { $0.service == index }) else {
             comment("`\(service.name)` has no operation that a policy can express:", indent: 2)
             for route in service.routes { writeLeftOut(draft.routes[route], indent: 2) }
             return

@@ -33,7 +33,9 @@ public enum FormatRefusal: Error, Sendable, CustomStringConvertible {
 /// Source: YAML 1.2.2 §6.1 (indentation), §6.6 (comments), §7.4 (flow collections).
 public func formatPolicy(source: [UInt8], file: String) throws(FormatRefusal) -> [UInt8] {
     let clean = withoutForeignLineEnds(source)
-    let before = try readTree(clean, file)
+    // As it is: what the language refuses is not made good by taking it away.
+    let isMarked = source.starts(with: [0xEF, 0xBB, 0xBF])
+    let before = try readTree(isMarked ? Array(source.dropFirst(3)) : source, file)
     var layout = try LineLayout.read(clean)
     let result = layout.written()
     if result == source { return result }

@@ -53,16 +53,21 @@ public final class PolicyReplay {
         return .decided(result.reason, route: result.route ?? "")
     }
 
-    /// What was wrong with the token then is as wrong under another policy, unless that needs none.
+    /// What was wrong with the credential then is as wrong under another policy, unless that needs none. What another
+    /// policy may see otherwise is unknown, since the token was not kept.
     private func decideWithoutToken(_ recorded: RecordedDecision) throws -> Result {
         let result = try run(recorded, nil)
-        let reason = result.reason == .noToken ? reasonOfToken(recorded.reason) : result.reason
-        return .decided(reason, route: result.route ?? "")
-    }
-
-    private func reasonOfToken(_ reason: Reason) -> Reason {
-        // Only what speaks of the credential is carried over: of a request that was public, say, nothing is known.
-        reason.status == 401 ? reason : .noToken
+        guard result.reason == .noToken else { return .decided(result.reason, route: result.route ?? "") }
+        switch recorded.reason {
+        case .noToken, .malformedAuthorization, .multipleCredentials, .unsupportedScheme, .tokenTooLarge,
+            .tokenMalformed, .headerMalformed, .criticalHeader, .claimsMalformed:
+            return .decided(recorded.reason, route: result.route ?? "")
+        case .public, .preflight, .unknownHost, .unknownRoute, .methodNotAllowed, .portNotAllowed, .publicationEnded:
+            // It was not asked for a token.
+            return .unknown(why: "no token was recorded, and the route needs one")
+        default:
+            return .unknown(why: "what the token held was not recorded: it was refused with `\(recorded.reason.name)`")
+        }
     }
 
     private func run(_ recorded: RecordedDecision, _ token: RecordedDecision.Token?) throws -> PolicyTestResult {

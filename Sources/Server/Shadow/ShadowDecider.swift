@@ -37,8 +37,8 @@ final class ShadowDecider {
         let limits = DecisionLimits(mayVerify: mayVerify(active, now: now), mayWaitForKey: false)
         let outcome = decider.decide(facts, bytes, now: now, limits: limits)
         guard outcome == .answered else {
-            // A token that is not worth a signature is as bad under any policy that wants one.
-            let isSame = outcome == .verificationOwed && active.status != 200
+            // What no policy can make good of is as bad under any that wants a token.
+            let isSame = outcome == .verificationOwed && isBadInItself(active.reason)
             return desk.note { differences in
                 if isSame { differences.addSame() } else { differences.addUnknown() }
             }
@@ -109,6 +109,13 @@ final class ShadowDecider {
         let allowedAfter = candidate.status == 200
         desk.note {
             $0.addDifferent(kind, allowedBefore: allowedBefore, allowedAfter: allowedAfter, at: now) { example }
+        }
+    }
+
+    private func isBadInItself(_ reason: Reason) -> Bool {
+        switch reason {
+        case .tokenTooLarge, .tokenMalformed, .tokenEncrypted, .headerMalformed, .criticalHeader, .claimsMalformed: true
+        default: false
         }
     }
 

@@ -50,8 +50,8 @@ final class ShadowDesk: Sendable {
     /// Whether workers have anything to do here.
     var isOn: Bool { isOnFlag.load(ordering: .acquiring) }
 
-    /// Whether the version must stay in the store.
-    func needs(_ version: Digest) -> Bool { state.withLock { $0.candidate?.version == version } }
+    /// The candidate, which must stay in the store.
+    var version: Digest? { state.withLock { $0.candidate?.version } }
 
     // MARK: commands
 
