@@ -13,7 +13,7 @@ internal import Octets
 ///                                 a line feed after the file's bytes
 public struct PolicyBundle: Sendable, Equatable {
     public struct File: Sendable, Equatable {
-        /// Relative, `/` between its parts; printable UTF-8 without `.` and `..` parts. Empty for one file that was
+        /// Relative, `/` between its parts; visible UTF-8, no part beginning with `.`. Empty for one file that was
         /// stored as it is.
         public var name: String
         public var bytes: [UInt8]
@@ -102,6 +102,18 @@ public struct PolicyBundle: Sendable, Equatable {
         self = bundle
     }
 
+    /// The environment that a stored source is read for, of its first bytes, `headBytes` of them if there are as many.
+    static func environment(ofHead bytes: [UInt8]) -> String? {
+        guard bytes.starts(with: mark) else { return nil }
+        let rest = bytes.dropFirst(mark.count)
+        let word = Array("environment ".utf8)
+        guard rest.starts(with: word), let end = rest.firstIndex(of: 0x0A) else { return nil }
+        let name = String(decoding: rest[(rest.startIndex + word.count)..<end], as: UTF8.self)
+        return isEnvironment(name) ? name : nil
+    }
+
+    static let headBytes = 128
+
     private static let mark = Array("scopecheck bundle 1\n".utf8)
 
     /// Whether a file may be called so.
@@ -110,8 +122,16 @@ public struct PolicyBundle: Sendable, Equatable {
         guard !bytes.isEmpty, bytes.count <= nameBytesMax,
             bytes.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x5C })
         else { return false }
-        return name.split(separator: "/", omittingEmptySubsequences: false)
-            .allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
+        // They are written to disk and shown on terminals: nothing hidden, and nothing that a terminal acts on.
+        let isVisible = name.unicodeScalars.allSatisfy { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse: false
+            default: true
+            }
+        }
+        return isVisible
+            && name.split(separator: "/", omittingEmptySubsequences: false)
+                .allSatisfy { !$0.isEmpty && !$0.hasPrefix(".") }
     }
 
     /// Whether an environment may be called so: 1 to 64 letters, digits, `_`, `-`, `.`.

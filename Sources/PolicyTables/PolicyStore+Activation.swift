@@ -27,24 +27,26 @@ extension PolicyStore {
     ///   - now: Unix seconds.
     ///   - folder: where relative paths of its key files start.
     ///   - approval: verified by the caller.
+    ///   - file: of a policy file's own bytes, where the version holds more than the file: what services have published.
     /// - Returns: the activation; the one in force when the version is active already with that folder and there is no
     ///   new approval.
     /// - Throws: what `verify` throws, `heldBack`, `approvalMissing`, `staleSerial`, `notPresent`; the active version
     ///   stays.
     public func activate(
         _ version: Digest, now: Int64, cause: ActivationCause = ActivationCause(), folder: String = "",
-        approval: Approval? = nil
+        approval: Approval? = nil, file: Digest? = nil
     ) throws(PolicyStoreError) -> Activation {
         try verify(version)
         guard approval != nil || !requiresApproval else { throw .approvalMissing }
+        let source = FileSource(file: file ?? version, version: version)
         // A restart on what decides already writes nothing.
-        if approval == nil, let held = try unchanged(version, cause.kind, folder) { return held }
+        if approval == nil, let held = try unchanged(source, cause.kind, folder) { return held }
         return try durably(cause.kind == .rollback ? "rollback" : "activate") {
             transaction throws(PolicyStoreError) in
             let held = try heldActivation(transaction)
             // It was there when it was verified; it could have been removed since.
             guard try transaction.copy(versionRecords, version.bytes) != nil else { throw .unknownVersion(version) }
-            try noteFile(&transaction, version, cause.kind, held)
+            try noteFile(&transaction, source, cause.kind, held)
             if let held, held.version == version, held.folder == folder, approval == nil { return held }
             if let approval { try check(approval, transaction, held) }
             // A number that cannot grow any more must not start again.
@@ -63,10 +65,10 @@ extension PolicyStore {
 
     /// The activation in force when activating this would change nothing of the store.
     private func unchanged(
-        _ version: Digest, _ kind: ActivationCause.Kind, _ folder: String
+        _ source: FileSource, _ kind: ActivationCause.Kind, _ folder: String
     ) throws(PolicyStoreError) -> Activation? {
-        guard kind == .file, let held = try active(), held.version == version, held.folder == folder,
-            try heldBack() == nil, try read(state, StateKey.file, { Digest($0) }) == version
+        guard kind == .file, let held = try active(), held.version == source.version, held.folder == folder,
+            try heldBack() == nil, try read(state, StateKey.file, { FileSource($0) }) == source
         else { return nil }
         return held
     }
@@ -80,25 +82,36 @@ extension PolicyStore {
         return held
     }
 
-    /// What was last read from the policy file, and which version of it is not to come back by itself.
+    /// What was last read from the policy file, and whether it is not to come back by itself.
     private func noteFile(
-        _ transaction: inout WriteTransaction, _ version: Digest, _ kind: ActivationCause.Kind, _ held: Activation?
+        _ transaction: inout WriteTransaction, _ source: FileSource, _ kind: ActivationCause.Kind, _ held: Activation?
     ) throws(PolicyStoreError) {
-        if kind == .file {
-            let heldBack = try transaction.copy(state, StateKey.heldBack)
-            guard heldBack != version.bytes || held?.version == version else { throw .heldBack(version) }
-            if heldBack != nil { try transaction.set(state, StateKey.heldBack, nil) }
-            if try transaction.copy(state, StateKey.file) != version.bytes {
-                try transaction.set(state, StateKey.file, version.bytes)
+        let heldBack = try transaction.copy(state, StateKey.heldBack)
+        let record = try transaction.copy(state, StateKey.file)
+        switch kind {
+        case .file:
+            guard heldBack != source.file.bytes || held?.version == source.version else {
+                throw .heldBack(source.file)
             }
-            return
+            if heldBack != nil { try transaction.set(state, StateKey.heldBack, nil) }
+            if record != source.encoded { try transaction.set(state, StateKey.file, source.encoded) }
+        case .apply, .rollback, .publish:
+            // Records of older builds all come from the file.
+            let known = record.flatMap { FileSource($0.span) }
+            // DENY: a file that nobody knows of any more could come back.
+            guard known != nil || record == nil else { throw .store(unreadable) }
+            let first = held?.cause.kind == .file ? held?.version : nil
+            guard let last = known ?? first.map({ FileSource(file: $0, version: $0) }) else { return }
+            var next = last
+            if kind == .publish {
+                // It is the file still, with what was published.
+                if held?.version == last.version { next.version = source.version }
+            } else {
+                try transaction.set(
+                    state, StateKey.heldBack, last.version == source.version ? nil : last.file.bytes)
+            }
+            if record != next.encoded { try transaction.set(state, StateKey.file, next.encoded) }
         }
-        // Records of older builds all come from the file.
-        let known = try transaction.copy(state, StateKey.file)
-        let file = known ?? (held?.cause.kind == .file ? held?.version.bytes : nil)
-        guard let file else { return }
-        if known == nil { try transaction.set(state, StateKey.file, file) }
-        try transaction.set(state, StateKey.heldBack, file == version.bytes ? nil : file)
     }
 
     private func check(
@@ -161,14 +174,9 @@ extension PolicyStore {
     ///   - before: only those with a smaller number.
     ///   - limit: how many at most.
     public func log(before: UInt64? = nil, limit: Int) throws(PolicyStoreError) -> [Activation] {
-        guard let newest = try active()?.number else { return [] }
-        var number = min(newest, (before ?? UInt64.max) &- 1)
-        var result: [Activation] = []
-        while number > 0, result.count < limit {
-            if let found = try activation(number) { result.append(found) }
-            number -= 1
-        }
-        return result
+        // By the records that are there: a number that was damaged may be any.
+        let entries = try self.log().filter { before == nil || $0.number < (before ?? 0) }
+        return Array(entries.suffix(max(0, limit)).reversed())
     }
 
     /// The last activation of a version; nil when it never was active.
@@ -181,13 +189,26 @@ extension PolicyStore {
         return result
     }
 
-    /// What decided before the version that decides now.
+    /// What decided before the version that decides now. After a rollback it is what decided before the version that it
+    /// went back to: two in a row must not bring the version back that was left.
     /// - Throws: `nothingBefore`.
     public func versionBefore() throws(PolicyStoreError) -> Digest {
-        guard let active = try active() else { throw .nothingBefore }
-        if let previous = active.previous, previous != active.version { return previous }
+        guard var entry = try active() else { throw .nothingBefore }
+        let present = entry.version
+        let entries = try log()
+        while entry.cause.kind == .rollback {
+            let number = entry.number
+            let version = entry.version
+            // To a version that never decided before, as a staged one, it is a step ahead.
+            guard let first = entries.last(where: { $0.number < number && $0.version == version }) else { break }
+            entry = first
+        }
+        if let previous = entry.previous, previous != present { return previous }
         // Older builds did not write it down; and a version that was approved once more came after itself.
-        for entry in try log().reversed() where entry.version != active.version { return entry.version }
+        let number = entry.number
+        for earlier in entries.reversed() where earlier.number < number && earlier.version != present {
+            return earlier.version
+        }
         throw .nothingBefore
     }
 
@@ -223,9 +244,30 @@ extension PolicyStore {
 }
 
 /// Keys of the database `state`.
+/// A policy file, by the hash of its own bytes, and the version that it became, with what services had published.
+struct FileSource: Equatable {
+    var file: Digest
+    var version: Digest
+
+    init(file: Digest, version: Digest) {
+        self.file = file
+        self.version = version
+    }
+
+    /// - Returns: nil for what is none.
+    init?(_ bytes: Span<UInt8>) {
+        guard bytes.count == 2 * Digest.count, let file = Digest(bytes.extracting(first: Digest.count)),
+            let version = Digest(bytes.extracting(last: Digest.count))
+        else { return nil }
+        self.init(file: file, version: version)
+    }
+
+    var encoded: [UInt8] { file.bytes + version.bytes }
+}
+
 enum StateKey {
     static let active = Array("active".utf8)
-    /// The version last read from the policy file.
+    /// `FileSource` of what was last read from the policy file.
     static let file = Array("file".utf8)
     static let heldBack = Array("held".utf8)
     static let serial = Array("serial".utf8)

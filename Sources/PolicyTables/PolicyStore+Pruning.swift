@@ -4,28 +4,36 @@ internal import Store
 internal import Synchronization
 
 extension PolicyStore {
-    /// Removes all versions but the active one, the targets of rollbacks that were signed beforehand, and the `keep`
-    /// that were activated or stored last, and whatever is left of versions that were never finished.
+    /// Versions that never decided and nobody has named; whoever may store them must not push others out.
+    static let neverActiveMax = 4
+
+    /// Removes all versions but the active one and the one before it, the targets of rollbacks that were signed beforehand,
+    /// the `keep` that decided last and `neverActiveMax` that never did, and whatever is left of versions that were never
+    /// finished.
     /// - Parameter keeping: versions that stay whatever their age.
     /// - Returns: the versions removed.
     @discardableResult
     public func prune(keep: Int, keeping: Set<Digest> = []) throws(PolicyStoreError) -> [Digest] {
         try writing.withLock { _ throws(PolicyStoreError) in
-            let active = try active()?.version
-            let targets = try preparedRollbacks().map(\.target)
-            var lastUse: [Digest: Int64] = [:]
-            for entry in try log() {
-                lastUse[entry.version] = max(lastUse[entry.version] ?? 0, entry.activatedAt)
+            let active = try active()
+            var named = keeping.union(try preparedRollbacks().map(\.target))
+            for version in [active?.version, active?.previous, try? versionBefore()] {
+                if let version { named.insert(version) }
             }
-            let candidates = try versions().filter {
-                $0.version != active && !targets.contains($0.version) && !keeping.contains($0.version)
-            }.sorted {
-                let one = max($0.createdAt, lastUse[$0.version] ?? 0)
-                let other = max($1.createdAt, lastUse[$1.version] ?? 0)
-                return one != other ? one > other : $0.version.description < $1.version.description
+            // The number under which each decided last.
+            var lastUse: [Digest: UInt64] = [:]
+            for entry in try log() { lastUse[entry.version] = max(lastUse[entry.version] ?? 0, entry.number) }
+            let candidates = try versions().filter { !named.contains($0.version) }
+            let used = candidates.filter { lastUse[$0.version] != nil }.sorted {
+                (lastUse[$0.version] ?? 0) > (lastUse[$1.version] ?? 0)
+            }
+            let unused = candidates.filter { lastUse[$0.version] == nil }.sorted {
+                ($0.createdAt, $0.version.description) > ($1.createdAt, $1.version.description)
             }
             var removed: [Digest] = []
-            for candidate in candidates.dropFirst(max(keep, 0)) where try removeRecord(candidate.version) {
+            for candidate in Array(used.dropFirst(max(keep, 0)))
+                + Array(unused.dropFirst(min(max(keep, 0), PolicyStore.neverActiveMax)))
+            where try removeRecord(candidate.version) {
                 removed.append(candidate.version)
             }
             try removeUnfinished()

@@ -48,8 +48,9 @@ public struct PublicationProposal: Sendable, Equatable {
         self.signed = signed
     }
 
-    /// What commands call it: the beginning of the version that is approved with it.
-    public var identifier: String { String(version.description.prefix(16)) }
+    /// What commands call it: the whole version that is approved with it. Whoever publishes chooses what is hashed, and
+    /// could make two that begin alike.
+    public var identifier: String { version.description }
 
     /// `version · parent · serial u64 · ends i64 · made i64`, then texts, each after its length u32: service, kid, note,
     /// author, signed, findings.

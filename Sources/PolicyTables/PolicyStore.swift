@@ -101,6 +101,11 @@ public final class PolicyStore: Sendable {
         try versions().filter { $0.version.description.hasPrefix(digits) }
     }
 
+    /// The environment that a version was read for; nil for none, and for a version that is not there any more.
+    public func environment(_ version: Digest) throws(PolicyStoreError) -> String? {
+        try source(version, from: 0, count: PolicyBundle.headBytes).flatMap { PolicyBundle.environment(ofHead: $0) }
+    }
+
     /// Lends the catalogue of a complete version, for commands and activation.
     /// - Throws: `unknownVersion`, `otherLayout`, `corrupt` for one that is not readable.
     public func withCatalogue<R>(

@@ -139,12 +139,15 @@ struct ProposalRow {
     }
 
     func text(isWhole: Bool) -> String {
-        var text = "\(id)  \(service)  key \(keyID)  \(madeAt)\(ends.map { "  ends \($0)" } ?? "")\n"
-        if !note.isEmpty { text += "  note: \(note)\n" }
-        for finding in isWhole ? widenings : Array(widenings.prefix(3)) { text += "  would allow: \(finding)\n" }
-        if !isWhole, widenings.count > 3 { text += "  and \(widenings.count - 3) more\n" }
+        var text = "\(id)  \(shown(service))  key \(shown(keyID))  \(madeAt)\(ends.map { "  ends \($0)" } ?? "")\n"
+        if !author.isEmpty { text += "  by: \(shown(author))\n" }
+        if !note.isEmpty { text += "  note: \(shown(note))\n" }
+        for finding in isWhole ? widenings : Array(widenings.prefix(3)) {
+            text += "  would allow: \(shown(finding))\n"
+        }
+        if !isWhole, widenings.count > 3 { text += "  and more\n" }
+        text += "  all of it: scopecheck policy plan active \(version)\n"
         if isWhole {
-            text += "look at all of it: scopecheck policy plan active \(version)\n"
             text += "approve exactly that: scopecheck policy approve \(id) -m WHY\n"
         }
         return text

@@ -153,6 +153,52 @@ private struct World {
         #expect(try store.activate(world.two, now: 9).number == 6)
     }
 
+    /// With publications the version of a file is another one than the file's own hash.
+    @Test func aFileIsKnownByItsOwnBytesWhateverWasPublished() throws {
+        let world = try World()
+        let store = try world.store
+        let temporary = try #require(world.temporary)
+        let others = try ["/3", "/4", "/5"].map { try temporary.add(policy($0), $0) }
+        let publish = ActivationCause(kind: .publish)
+        _ = try store.activate(world.one, now: 1)
+        _ = try store.activate(world.two, now: 2, cause: publish)
+        #expect(try store.heldBack() == nil)
+        // The file with what was published, at a restart.
+        #expect(try store.activate(world.two, now: 3, file: world.one).number == 2)
+        _ = try store.activate(others[0], now: 4, cause: apply)
+        #expect(try store.heldBack() == world.one)
+        _ = try store.activate(others[1], now: 5, cause: publish)
+        #expect(try store.heldBack() == world.one)
+        #expect(error { _ = try store.activate(others[2], now: 6, file: world.one) } == .heldBack(world.one))
+        // Rolling back to what the file became releases it.
+        _ = try store.activate(world.two, now: 7, cause: rollback)
+        #expect(try store.heldBack() == nil)
+        // Another file is taken.
+        #expect(try store.activate(others[2], now: 8, file: others[2]).number == 6)
+        try temporary.set("state", Array("file".utf8), [1])
+        #expect(throws: PolicyStoreError.self) { try store.activate(world.one, now: 9, cause: rollback) }
+    }
+
+    @Test func rollingBackTwiceGoesFurtherBack() throws {
+        let world = try World()
+        let store = try world.store
+        let three = try #require(world.temporary).add(policy("/3"), "3")
+        _ = try store.activate(world.one, now: 1, cause: apply)
+        #expect(error { _ = try store.versionBefore() } == .nothingBefore)
+        _ = try store.activate(world.two, now: 2, cause: apply)
+        _ = try store.activate(three, now: 3, cause: apply)
+        #expect(try store.versionBefore() == world.two)
+        _ = try store.activate(world.two, now: 4, cause: rollback)
+        #expect(try store.versionBefore() == world.one)
+        _ = try store.activate(world.one, now: 5, cause: rollback)
+        #expect(error { _ = try store.versionBefore() } == .nothingBefore)
+        // Forward again by name, and from there back as before.
+        _ = try store.activate(three, now: 6, cause: rollback)
+        #expect(try store.versionBefore() == world.two)
+        _ = try store.activate(world.one, now: 7, cause: apply)
+        #expect(try store.versionBefore() == three)
+    }
+
     @Test func withoutAFileNothingIsHeldBack() throws {
         let world = try World()
         let store = try world.store
@@ -219,7 +265,36 @@ private struct World {
         #expect(try store.info(three) != nil)
         _ = try store.activate(three, now: 2, cause: rollback, approval: Approval(serial: 2, signatures: []))
         #expect(try store.preparedRollbacks() == [])
-        #expect(try store.prune(keep: 0) == [world.one])
+        // What decided before stays for a rollback.
+        #expect(try store.prune(keep: 0) == [])
+        #expect(try store.info(world.one) != nil)
+    }
+
+    /// Whoever may store versions must not push out those that people may have to go back to.
+    @Test func versionsThatNeverDecidedPushNothingOut() throws {
+        let world = try World()
+        let store = try world.store
+        let temporary = try #require(world.temporary)
+        _ = try store.activate(world.one, now: 1, cause: apply)
+        _ = try store.activate(world.two, now: 2, cause: apply)
+        for number in 0..<20 { _ = try temporary.add(policy("/s\(number)"), "s\(number)", now: Int64(100 + number)) }
+        let removed = try store.prune(keep: 16)
+        #expect(removed.count == 16 && !removed.contains(world.one) && !removed.contains(world.two))
+        #expect(try store.versionBefore() == world.one)
+        #expect(try store.info(world.one) != nil)
+    }
+
+    @Test func aDamagedNumberDoesNotHangTheLog() throws {
+        let world = try World()
+        let store = try world.store
+        let temporary = try #require(world.temporary)
+        _ = try store.activate(world.one, now: 1, cause: apply)
+        let key = Array("active".utf8)
+        var record = try #require(try temporary.value("state", key))
+        record[5] = 1
+        try temporary.set("state", key, record)
+        #expect(try store.log(limit: 10).count == 1)
+        #expect(try store.log(before: .max, limit: 10).count == 1)
     }
 
     // MARK: comparison with the source

@@ -104,8 +104,20 @@ struct PublicationLimits {
         return try? PathTemplate.read(Array(place.path.utf8)[...])
     }
 
+    /// By bytes: Unicode knows different bytes as the same text, and requests are told apart by bytes.
     private func isBelowBasePath(_ segments: [RouteModel.Segment]) -> Bool {
-        segments.starts(with: publisher.basePath)
+        guard segments.count >= publisher.basePath.count else { return false }
+        return zip(publisher.basePath, segments).allSatisfy { base, segment in
+            guard case .literal(let wanted) = base, case .literal(let found) = segment else { return false }
+            return wanted.utf8.elementsEqual(found.utf8)
+        }
+    }
+
+    /// The same of a path as a request has it.
+    private func isBelowBasePath(_ path: Substring) -> Bool {
+        guard !publisher.basePath.isEmpty else { return true }
+        guard let segments = try? PathTemplate.read(Array(path.utf8)[...]) else { return false }
+        return isBelowBasePath(segments)
     }
 
     // MARK: Scopes
@@ -146,11 +158,12 @@ struct PublicationLimits {
         let file = PolicyBundle.publishedFile(of: publisher.name)
         for test in tests where test.file == file {
             guard case .request(let request) = test.attempt else { continue }
-            guard !isHost(request.host.lowercased()) else { continue }
+            let path = request.target.prefix { $0 != "?" }
+            guard !isHost(request.host.lowercased()) || !isBelowBasePath(path) else { continue }
             throw PublicationRefusal(
                 .outsideHosts,
-                "a test of \(name) asks for \(quoted(request.text)), which is not at a host of the service; "
-                    + "test the service's own routes")
+                "a test of \(name) asks for \(quoted(request.text)), which is not at a host of the service or not below "
+                    + "the publisher's base path; test the service's own routes")
         }
     }
 
@@ -168,6 +181,7 @@ struct PublicationLimits {
     /// service. Routes above the base path are not meant: giving the base path away is what the publisher is for.
     private func checkOverlaps() throws(PublicationRefusal) {
         let hosts = Set(service.hosts)
+        try checkWildcards()
         for other in model.services where other.name != service.name && !hosts.isDisjoint(with: other.hosts) {
             let theirs = other.routes.filter { isBelowBasePath($0.segments) }
             guard !theirs.isEmpty else { continue }
@@ -179,6 +193,24 @@ struct PublicationLimits {
                         + "\(quoted(other.name)), on a host of both; move one of them, or give the publisher a `base_path`"
                 )
             }
+        }
+    }
+
+    /// A host of its own takes all requests away from the wildcard that answered for it: nothing of another service may be
+    /// behind that.
+    private func checkWildcards() throws(PublicationRefusal) {
+        for host in service.hosts where !host.hasPrefix("*.") {
+            guard let dot = host.firstIndex(of: ".") else { continue }
+            let wildcard = "*" + host[dot...]
+            let others = model.services.filter { $0.name != service.name }
+            guard let other = others.first(where: { $0.hosts.contains(wildcard) }),
+                !others.contains(where: { $0.hosts.contains(host) })
+            else { continue }
+            throw PublicationRefusal(
+                .overlaps,
+                "the host \(quoted(host)) of \(name) would take its requests away from the service \(quoted(other.name)), "
+                    + "which answers for \(quoted(wildcard)); list \(quoted(host)) there too, or publish at another host"
+            )
         }
     }
 

@@ -13,6 +13,8 @@ public enum PublicationReply {
     /// Of what a child may say: findings and messages are bounded by it.
     static let bytesMax = 1 << 20
     private static let messageBytesMax = 65_536
+    /// Other services wait for their turn meanwhile.
+    static let judgeMillisecondsMax: Int64 = 60_000
 
     /// - Parameter version: of the policy with the publication, which is in the store.
     public static func text(
@@ -114,7 +116,7 @@ struct PublicationChild: Sendable {
         }
         if case .approved(let ends) = term { arguments += ["--approved-ends", ends.map { "\($0)" } ?? "never"] }
         let limits = ChildLimits(
-            deadlineMilliseconds: PolicyLoader.childMillisecondsMax, outputBytesMax: PublicationReply.bytesMax)
+            deadlineMilliseconds: PublicationReply.judgeMillisecondsMax, outputBytesMax: PublicationReply.bytesMax)
         let result = try loader.whileWriting {
             try ChildProcess.runSelf(arguments: arguments, input: signed, limits: limits)
         }

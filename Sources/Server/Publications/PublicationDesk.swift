@@ -145,7 +145,9 @@ final class PublicationDesk: Sendable {
             serial: verdict.serial, ends: verdict.ends, note: note, author: author(verdict, sender), madeAt: host.now(),
             findings: verdict.widenings, signed: text)
         switch try host.store.propose(proposal) {
-        case .kept: return proposal
+        case .kept:
+            host.tidy()
+            return proposal
         case .replayed(let highest): throw replayed(verdict.service, verdict.serial, highest)
         case .full:
             throw PublicationRefusal(
@@ -167,6 +169,11 @@ final class PublicationDesk: Sendable {
         bounded("service \(service), key \(keyID)" + (sender.isEmpty ? "" : ", sent by \(sender)"))
     }
 
+    /// Who approved stands first: the rest is cut where there is no room, and holds what senders say of themselves.
+    private static func author(_ proposal: PublicationProposal, approvedBy approver: String) -> String {
+        bounded("approved by \(approver); \(proposal.author)")
+    }
+
     private static func bounded(_ text: String) -> String {
         String(decoding: text.utf8.prefix(ActivationCause.authorBytesMax), as: UTF8.self)
     }
@@ -176,13 +183,13 @@ final class PublicationDesk: Sendable {
     /// All that wait, in the order of the services' names.
     func proposals() throws -> [PublicationProposal] { try host.store.proposals() }
 
-    /// The one whose version begins so, with 8 digits at least.
+    /// The one of exactly this version.
     private func proposal(_ identifier: String) throws -> PublicationProposal {
-        let found = try host.store.proposals().filter { $0.version.description.hasPrefix(identifier) }
-        guard identifier.utf8.count >= 8, found.count == 1, let proposal = found.first else {
+        guard let proposal = try host.store.proposals().first(where: { $0.identifier == identifier }) else {
             throw PublicationRefusal(
                 .notPublished,
-                "no proposal is called `\(identifier)`; `scopecheck policy proposals` lists those that wait")
+                "no proposal is called `\(identifier)`; `scopecheck policy proposals` lists those that wait, each with the "
+                    + "64 digits that it is approved by")
         }
         return proposal
     }
@@ -198,7 +205,7 @@ final class PublicationDesk: Sendable {
                 throw PublicationRefusal(.signaturesRequired, "this daemon takes only versions that people have signed")
             }
             let term = PublicationReview.Term.approved(ends: proposal.ends)
-            let by = PublicationDesk.bounded("\(proposal.author), approved by \(approver)")
+            let by = PublicationDesk.author(proposal, approvedBy: approver)
             let (verdict, parent) = try judge(proposal.signed, term, note: proposal.note, author: proposal.author)
             guard verdict.version == proposal.version || verdict.widenings.isEmpty else {
                 return try rebuild(proposal, verdict, parent)
@@ -234,6 +241,7 @@ final class PublicationDesk: Sendable {
         let outcome = try turn.withLock { _ -> Outcome in
             let proposal = try proposal(identifier)
             try host.store.removeProposal(of: proposal.service, serial: proposal.serial)
+            host.tidy()
             return .rejected(proposal)
         }
         write(outcome, [("approver", approver), ("note", note)])

@@ -40,5 +40,7 @@ struct PublicationHost: Sendable {
     /// Makes a version the one that decides.
     /// - Throws: `Moved` unless the version `expecting` decides, or what keeps it from doing so.
     var activate: @Sendable (_ version: Digest, _ cause: ActivationCause, _ expecting: Digest) throws -> Change
+    /// Removes versions that are not needed any more, as those of proposals that were replaced.
+    var tidy: @Sendable () -> Void = {}
     var log: EventLog
 }

@@ -92,6 +92,6 @@ extension PolicyDesk {
                     } catch PolicyChangeRefusal.moved {
                         throw PublicationHost.Moved()
                     }
-                }, log: log))
+                }, tidy: { [self] in loader.prune(shadowed: shadow.version) }, log: log))
     }
 }

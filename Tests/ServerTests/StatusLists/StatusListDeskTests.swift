@@ -288,7 +288,8 @@ private final class Lists: Sendable {
     }
 
     @Test func theLastGoodListIsKeptUntilItExpires() async throws {
-        try lists.publish("1", lifetimeSeconds: 200)
+        // Longer than the test may take on a busy machine.
+        try lists.publish("1", lifetimeSeconds: 20_000)
         #expect(await lists.fetch(uri) == true)
         try server.folder.write("list_1", "garbage")
         lists.advance(seconds: 61)
@@ -299,7 +300,7 @@ private final class Lists: Sendable {
         #expect(lists.desk.status.first?.state == "usable")
         lists.desk.tick()
         #expect(server.hits("/list/1") == 2, "not again within the cooldown")
-        lists.advance(seconds: 140)
+        lists.advance(seconds: 19_940)
         #expect(lists.desk.status.first?.state == "unavailable")
         lists.desk.tick()
         #expect(lists.list(uri) == nil)

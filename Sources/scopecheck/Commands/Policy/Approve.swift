@@ -11,7 +11,7 @@ extension PolicyCommand {
                 Exit 0 when it decides, 1 when it does not, 2 when it could not be done.
                 """)
 
-        @Argument(help: "ID, as `policy proposals` shows it; the first 8 digits are enough.")
+        @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
         var id: String
 
         @Option(name: [.short, .customLong("note")], help: "Why.")
@@ -50,7 +50,7 @@ extension PolicyCommand {
                 "Exit 0 when it does not wait any more, 1 when nothing waits under that ID, 2 when it could not be done."
         )
 
-        @Argument(help: "ID, as `policy proposals` shows it; the first 8 digits are enough.")
+        @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
         var id: String
 
         @Option(name: [.short, .customLong("note")], help: "Why.")
