@@ -16,7 +16,10 @@ public enum LocalHTTPError: Error, Equatable, Sendable, CustomStringConvertible 
 
     public var description: String {
         switch self {
-        case .system(let error): error.description
+        case .system(let error):
+            error.isNobodyThere
+                ? "no daemon listens at `\(error.path ?? "")`; start `scopecheck serve`, or correct the address"
+                : error.description
         case .badResponse(let address, let problem):
             "`\(address)` gave no usable HTTP answer: \(problem);"
                 + " see whether scopecheck's admin listener is there"

@@ -28,6 +28,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was to be made is there already.
     public var isAlreadyThere: Bool { code == EEXIST }
 
+    /// Nobody listens at the address that was to be connected to.
+    public var isNobodyThere: Bool { call == "connect" && (code == ENOENT || code == ECONNREFUSED) }
+
     /// What happened, where, and what to do next.
     public var description: String {
         if let detail { return detail }

@@ -79,7 +79,8 @@ struct PolicyReading {
                 sink.error(
                     .unknownEnvironment, at: list.position,
                     "the policy says different things for \(quotedList(environmentNames)), and none of them was named",
-                    mend: "name the one that it is read for with `--environment`")
+                    mend: "name the one that it is read for with `--environment`; a daemon gets it by "
+                        + "`scopecheck policy apply`")
             }
             return nil
         }

@@ -16,6 +16,10 @@ public struct PolicyTestResult: Sendable {
     /// What the test's token carried as its client; nil without a token.
     public var client: String?
 
+    /// The test fails for nothing else than that its service has ended, as it was published to: nobody can mend that, and
+    /// no other change must wait for it.
+    public var isOfEndedService: Bool { !passed && reason == .publicationEnded }
+
     /// `allow`, or the reason of the denial.
     public var outcome: String { reason.status == 200 && reason != .observed ? "allow" : "\(reason.name)" }
 }

@@ -91,13 +91,15 @@ public final class Daemon {
     /// - Returns: the exit code: 0 after a drain, 2 when a worker has failed.
     public func run() throws -> Int32 {
         let signals = try SignalFD([terminateSignal, interruptSignal, hangUpSignal])
+        // Before the file is read: a file that is renamed into place meanwhile must be seen.
+        var watch = try FolderWatch()
+        if let policy = settings.policy { try watch.add(folder: Files.split(policy).folder) }
         try policies.start()
         try openListeners()
         _ = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
         // Everything that the daemon opens for itself is open before the first connection is accepted: callers could
         // take all descriptors that there are.
         var poll = try Epoll(capacity: 8)
-        var watch = try FolderWatch()
         try startWorkers()
         let libFCGIWorkers = try makeLibFCGIWorkers()
         let admin = try startAdmin()
@@ -165,7 +167,6 @@ public final class Daemon {
     private func control(_ signals: borrowing SignalFD, _ poll: inout Epoll, _ watch: inout FolderWatch) throws {
         try poll.add(signals.raw, token: signalToken, for: .readable)
         try poll.add(watch.raw, token: folderToken, for: .readable)
-        if let policy = settings.policy { try watch.add(folder: Files.split(policy).folder) }
         while true {
             let ready = poll.wait(timeoutMilliseconds: 1_000)
             for index in 0..<ready {

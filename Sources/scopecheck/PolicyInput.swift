@@ -46,6 +46,11 @@ struct LoadedPolicy {
     /// The bytes whose hash is the version.
     var source: [UInt8] { bundle.encoded }
 
+    /// Says on standard error which key files cannot be read.
+    func warnOfMissingKeys() {
+        if let model = policy.model { PolicyInput.warnOfMissingKeys(model, folder: folder, label: label) }
+    }
+
     /// The model, or the diagnostics and exit code 1.
     func checkedModel(json: Bool) throws -> PolicyModel {
         if let model = policy.model { return model }
@@ -94,6 +99,21 @@ struct PolicyInput {
         everyEnvironment
             ? loadEveryEnvironment(bundle: bundle, labels: labels, now: now, progress: bar.showPolicy)
             : [loadPolicy(bundle: bundle, labels: labels, now: now, progress: bar.showPolicy)]
+    }
+
+    /// A policy without its keys is good, and has every token answered with 503.
+    static func warnOfMissingKeys(_ model: PolicyModel, folder: String, label: String) {
+        for issuer in model.issuers {
+            guard case .file(let path) = issuer.keySource else { continue }
+            do throws(SystemError) {
+                _ = try Files.stamp(Files.resolve(path, against: folder))
+            } catch {
+                let text =
+                    "\(label): warning: the keys of `\(issuer.issuer)` cannot be read: \(error); until they can, "
+                    + "its tokens are answered 503 keys_unavailable\n"
+                _ = writeAll(2, Array(text.utf8).span)
+            }
+        }
     }
 
     private static func readStandardInput() throws(PolicyFilesError) -> [UInt8] {

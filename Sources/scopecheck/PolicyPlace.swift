@@ -74,7 +74,7 @@ struct PolicyPlace: ParsableArguments {
                 responseBytesMax: 64 << 20)
             return (response.status, response.body)
         } catch {
-            let hint = admin == nil ? "; give --admin unix:PATH of the daemon, or --store FOLDER while none runs" : ""
+            let hint = admin == nil ? "; --admin unix:PATH says where it is, --store FOLDER is for while none runs" : ""
             let doubt = method == "POST" ? "nothing is known to be changed: " : ""
             throw fail("\(doubt)\(error)\(hint)")
         }

@@ -10,7 +10,8 @@ func failedTests(of loaded: LoadedPolicy, _ model: PolicyModel, now: Int64) thro
     var failures: [String] = []
     for test in loaded.policy.tests {
         let result = try runner.run(test)
-        if !result.passed { failures.append(TestReport.text(result, file: loaded.label)) }
+        if result.passed || result.isOfEndedService { continue }
+        failures.append(TestReport.text(result, file: test.file))
     }
     return failures
 }

@@ -283,7 +283,7 @@ def test_rollbacks():
         stage.service.start()
         assert stage.status_of() == 200 and stage.label() == answer["label"]
         # Neither it nor the apply is good once more.
-        assert "refused (unsigned)" in stage.rollback(check=1)
+        assert "refused (unsigned)" in stage.rollback(narrow, check=1)
         code, _, error = cli("policy", "rollback", wide, "-m", "x", *stage.place(), "--signatures",
                              stage.folder / "back.json")
         assert code == 2 and "decides already" in error, error

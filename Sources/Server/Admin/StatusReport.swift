@@ -61,6 +61,7 @@ struct StatusReport: Sendable {
             object.add("not_accepted", string: refusal.name)
             object.add("not_accepted_because", string: "\(refusal)")
         }
+        if let environment = policies.environment { object.add("environment", string: environment) }
         if let heldBack = policies.heldBack { object.add("held_back", string: heldBack.description) }
         if let info = policies.info() {
             object.add("hosts", number: Int64(info.hostCount))
@@ -143,6 +144,7 @@ struct StatusReport: Sendable {
                 "           version \(heldBack.description.prefix(16)) of the policy file is held back until the file "
                     + "changes or it is applied with `policy apply`")
         }
+        if let environment = policies.environment { lines.append("           read for \(environment)") }
         if let info = policies.info() {
             lines.append("           \(info.hostCount) hosts, \(info.routeCount) routes, \(info.scopeCount) scopes")
         }

@@ -9,7 +9,8 @@ extension PolicyDesk {
     /// - Parameter expecting: what the change was made for; another version in force meanwhile ends it.
     /// - Throws: `PolicyChangeRefusal`; what was in force stays.
     func change(
-        to version: Digest, cause: ActivationCause, folder: String, approval: Approval? = nil, expecting: Digest? = nil
+        to version: Digest, cause: ActivationCause, folder: String, approval: Approval? = nil, expecting: Digest? = nil,
+        file: Digest? = nil
     ) throws -> PolicyChange {
         do {
             // Whatever can fail is done before the pointer moves.
@@ -20,7 +21,8 @@ extension PolicyDesk {
                 let before = held?.number
                 let startedAt = SystemClock.monotonicNanoseconds()
                 let activation = try store.activate(
-                    version, now: clock.nowSeconds(), cause: cause, folder: folder, approval: approval)
+                    version, now: clock.nowSeconds(), cause: cause, folder: folder, approval: approval,
+                    file: file)
                 let activatedAt = SystemClock.monotonicNanoseconds()
                 startRefusal.withLock { $0 = nil }
                 use(activation, prepared) {
@@ -32,7 +34,7 @@ extension PolicyDesk {
                 }
                 return PolicyChange(activation: activation, isUnchanged: activation.number == before)
             }
-            loader.prune()
+            loader.prune(shadowed: shadow.version)
             return made
         } catch let error as PolicyStoreError {
             throw PolicyChangeRefusal.store(error)
@@ -62,18 +64,21 @@ extension PolicyDesk {
     /// Stores, compiles and tests a bundle, and makes nothing active: it needs no signatures.
     func stage(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws {
         do { try loader.add(version, bundle: bundle, request) } catch { throw refusal(error) }
+        loader.prune(shadowed: shadow.version)
     }
 
     /// Has an earlier version decide again: one pointer flip, under a new number.
     func rollback(_ request: PolicyChangeRequest) throws -> PolicyChange {
         do {
+            // What was asked for is the step back from this one.
+            let present = try store.active()?.version
             let target: Digest
             if let operand = request.version {
                 target = try PolicyVersions(store: store).resolve(operand)
             } else {
                 target = try store.versionBefore()
             }
-            guard try store.active()?.version != target else {
+            guard present != target else {
                 throw PolicyChangeRefusal.conflict("version `\(target)` decides already; nothing was changed")
             }
             let approval = try signedApproval { signers throws(SigningRefusal) in
@@ -94,7 +99,7 @@ extension PolicyDesk {
             let folder = try last?.folder ?? store.info(target)?.origin.folder ?? ""
             return try change(
                 to: target, cause: ActivationCause(kind: .rollback, author: request.author, note: request.note),
-                folder: folder, approval: approval)
+                folder: folder, approval: approval, expecting: present)
         } catch {
             throw refusal(error)
         }

@@ -168,9 +168,11 @@ final class PolicyDesk: Sendable, Fetches {
             attempts -= 1
             // What services publish meanwhile must not be undone by a file that was joined with what they had before.
             let before = try store.active()?.version
-            let version = try loader.version(ofFile: file, folder: folder, givesWay: givesWay)
+            let loaded = try loader.version(ofFile: file, folder: folder, givesWay: givesWay)
             do {
-                _ = try change(to: version, cause: ActivationCause(kind: .file), folder: folder, expecting: before)
+                _ = try change(
+                    to: loaded.version, cause: ActivationCause(kind: .file), folder: folder, expecting: before,
+                    file: loaded.file)
                 break
             } catch PolicyChangeRefusal.moved where attempts > 0 {
                 continue
@@ -350,6 +352,10 @@ final class PolicyDesk: Sendable, Fetches {
     var statusListStatus: [StatusListStatus] { statusLists.status }
     var lastLoad: PolicyLoader.Outcome? { loader.lastOutcome }
     /// The version of the policy file that does not come back by itself; nil also when it cannot be told.
+    /// The environment that the policy in force was read for.
+    var environment: String? {
+        activation.flatMap { (try? store.environment($0.version)) ?? nil }
+    }
     var heldBack: Digest? { policyFile == nil ? nil : (try? store.heldBack()) ?? nil }
 
     func info() -> VersionInfo? {

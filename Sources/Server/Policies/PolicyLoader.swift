@@ -62,11 +62,24 @@ final class PolicyLoader: Sendable {
         return active
     }
 
+    /// A policy file as it was read: the version that it becomes, and the hash of its own bytes.
+    struct LoadedFile {
+        var version: Digest
+        var file: Digest
+    }
+
     /// The version of a file's content: known already, or compiled by a child.
     /// - Parameter givesWay: whether requests are answered meanwhile, which go first.
-    func version(ofFile file: String, folder: String, givesWay: Bool) throws -> Digest {
+    func version(ofFile file: String, folder: String, givesWay: Bool) throws -> LoadedFile {
         let source = try Files.read(file, bytesMax: PolicyBundle.bytesMax).bytes
-        let version = PolicyStore.version(ofSource: source.span)
+        let own = PolicyStore.version(ofSource: source.span)
+        return LoadedFile(
+            version: try version(of: source, own, file: file, folder: folder, givesWay: givesWay), file: own)
+    }
+
+    private func version(
+        of source: [UInt8], _ version: Digest, file: String, folder: String, givesWay: Bool
+    ) throws -> Digest {
         let parent = try store.active()?.version
         if let parent, let active = try publishedInto(parent) {
             if active.isPublished(beside: source) { return parent }
@@ -183,14 +196,16 @@ final class PolicyLoader: Sendable {
 
     /// Removes versions that nobody is likely to go back to. Takes long where they are large: after what was loaded
     /// decides.
-    func prune() {
+    /// - Parameter shadowed: a version that is compared with the active one.
+    func prune(shadowed: Digest?) {
         children.withLock { children in
             // The change that a child works for comes here next.
             guard children == 0 else { return }
             do throws(PolicyStoreError) {
                 // What waits for approval is looked at, and approved, by its version.
-                let proposed = Set(try store.proposals().map(\.version))
-                _ = try store.prune(keep: PolicyLoader.versionsKept, keeping: proposed)
+                var kept = Set(try store.proposals().map(\.version))
+                if let shadowed { kept.insert(shadowed) }
+                _ = try store.prune(keep: PolicyLoader.versionsKept, keeping: kept)
             } catch {
                 log.write(.warning, "prune_failed", "old policy versions could not be removed: \(error)")
             }

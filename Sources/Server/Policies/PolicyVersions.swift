@@ -123,6 +123,9 @@ struct PolicyVersions: Sendable {
         object.add("kind", string: activation.cause.kind.name)
         object.add("author", string: activation.cause.author)
         object.add("note", string: activation.cause.note)
+        if let environment = (try? store.environment(activation.version)) ?? nil {
+            object.add("environment", string: environment)
+        }
         if let previous = activation.previous { object.add("previous", string: previous.description) }
         if activation.serial > 0 { object.add("serial", number: Int64(clamping: activation.serial)) }
         if !activation.folder.isEmpty { object.add("folder", string: activation.folder) }
@@ -145,6 +148,7 @@ struct PolicyVersions: Sendable {
             object.add("stored", boolean: try store.info(version) != nil)
             if let info = try store.info(version) {
                 object.add("stored_at", string: Timestamp(unixSeconds: info.createdAt).text)
+                if let environment = try store.environment(version) { object.add("environment", string: environment) }
                 object.add("author", string: info.origin.author)
                 object.add("note", string: info.origin.note)
                 if let parent = info.origin.parent { object.add("parent", string: parent.description) }

@@ -57,7 +57,8 @@ struct KeysCommand: ParsableCommand {
             let publicPath = output + "/jwks.json"
             do throws(SystemError) {
                 try Files.makeFolder(output)
-                try Files.replace(privatePath, bytes: (privateText + [0x0A]).span, mode: 0o600)
+                // Somebody may still need the key that is there.
+                try Files.create(privatePath, bytes: (privateText + [0x0A]).span, mode: 0o600)
                 try Files.replace(publicPath, bytes: (publicText + [0x0A]).span, mode: 0o644)
             } catch {
                 throw fail("\(error)")

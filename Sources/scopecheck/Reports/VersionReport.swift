@@ -1,5 +1,6 @@
 internal import Kernel
 internal import Octets
+internal import Policy
 internal import PolicyTables
 internal import Tokens
 
@@ -10,6 +11,10 @@ enum VersionReport {
         let stored = try PolicyOperand.find(argument, place)
         guard !source else { return printOut(try place.source(of: stored.version)) }
         printOut(json ? stored.description.bytes + [0x0A] : Array(text(stored.description).utf8))
+        guard !json, stored.description.isTrue("stored"),
+            let model = try PolicyOperand.load(argument, place: place).policy.model
+        else { return }
+        printOut("\n\(effectiveTable(model, now: nowSeconds()).text)")
     }
 
     static func text(_ version: JSONObject) -> String {
@@ -23,6 +28,7 @@ enum VersionReport {
         func add(_ title: String, _ member: String) {
             if let value = version.string(member), !value.isEmpty { lines.append("\(title)\(shown(value))") }
         }
+        add("for        ", "environment")
         add("author     ", "author")
         add("note       ", "note")
         add("parent     ", "parent")
@@ -40,6 +46,7 @@ enum VersionReport {
         var parts = [
             activation.string("label") ?? "", activation.string("activated_at") ?? "", activation.string("kind") ?? "",
         ]
+        if let environment = activation.string("environment") { parts.append("for \(environment)") }
         for name in ["author", "note"] {
             if let value = activation.string(name), !value.isEmpty { parts.append(shown(value)) }
         }

@@ -57,6 +57,7 @@ extension PolicyCommand {
             let given = try policy.load()
             let (loaded, active) = try place.keepingPublications(given, isSigned: signatures != nil)
             let model = try loaded.checkedModel(json: json)
+            if place.store != nil || signatures == nil { loaded.warnOfMissingKeys() }
             do {
                 let failures = try failedTests(of: loaded, model, now: nowSeconds())
                 guard failures.isEmpty else {
@@ -91,7 +92,11 @@ extension PolicyCommand {
     /// What a change has done, for people.
     static func outcome(_ answer: [UInt8]) -> String {
         guard let read = JSONObject(answer) else { return "done\n" }
-        if read.isTrue("staged") { return "stored, and not in force: \(read.string("version") ?? "")\n" }
+        if read.isTrue("staged") {
+            let version = read.string("version") ?? ""
+            return "stored, and not in force: \(version)\ncompare it with what decides: "
+                + "scopecheck policy shadow \(version.prefix(16))\n"
+        }
         let label = read.string("label") ?? ""
         if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n" }
         let before = read.string("previous").map { ", in place of \($0.prefix(16))" } ?? ""

@@ -28,6 +28,9 @@ extension PolicyCommand {
             let report = DiagnosticReport(policies)
             printOut(json ? diagnosticsJSON(report) + "\n" : diagnosticsText(report))
             _ = writeAll(2, Array(tableErrors.joined().utf8).span)
+            if let model = policies.first?.model {
+                PolicyInput.warnOfMissingKeys(model, folder: input.folder, label: input.label)
+            }
             guard tableErrors.isEmpty, policies.allSatisfy({ !$0.hasErrors }) else { throw Ending.no }
             if !json { for policy in policies { printOut(summary(policy, input)) } }
         }

@@ -75,7 +75,7 @@ extension PolicyCommand {
             let source = loaded.source
             do {
                 // Before anything is in the store: a version that is there has passed its tests.
-                try rehearse(loaded, model, source, now)
+                try rehearse(loaded, model, now)
                 let origin = VersionOrigin(
                     author: author, note: note, parent: parent.flatMap { Digest(hexadecimal: $0) },
                     folder: folder ?? loaded.folder)
@@ -123,18 +123,10 @@ extension PolicyCommand {
             }
         }
 
-        private func rehearse(_ loaded: LoadedPolicy, _ model: PolicyModel, _ source: [UInt8], _ now: Int64) throws {
-            let tests = loaded.policy.tests
-            guard !tests.isEmpty else { return }
-            let runner = try PolicyTestRunner(PolicyTrial(model: model, source: source, now: now), now: now)
-            var failures = 0
-            for test in tests {
-                let result = try runner.run(test)
-                if result.passed { continue }
-                failures += 1
-                printOut(TestReport.text(result, file: test.file))
-            }
-            if failures > 0 { throw Ending.no }
+        private func rehearse(_ loaded: LoadedPolicy, _ model: PolicyModel, _ now: Int64) throws {
+            let failures = try failedTests(of: loaded, model, now: now)
+            for failure in failures { printOut(failure) }
+            if !failures.isEmpty { throw Ending.no }
         }
     }
 }

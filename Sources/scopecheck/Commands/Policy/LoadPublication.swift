@@ -98,7 +98,8 @@ extension PolicyCommand {
             var failures = ""
             for test in judgement.policy.tests {
                 let result = try runner.run(test)
-                if !result.passed, failures.utf8.count < 16_384 { failures += TestReport.text(result, file: "policy") }
+                if result.passed || result.isOfEndedService || failures.utf8.count >= 16_384 { continue }
+                failures += TestReport.text(result, file: test.file)
             }
             guard failures.isEmpty else {
                 throw PublicationRefusal(.testsFailed, "tests of the policy fail with the publication:\n\(failures)")

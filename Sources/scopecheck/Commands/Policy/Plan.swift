@@ -58,10 +58,13 @@ struct PolicyPair: ParsableArguments {
     }
 
     func load() throws -> (old: LoadedPolicy, new: LoadedPolicy) {
-        (
-            try PolicyOperand.load(old, environment: environment, place: place),
-            try PolicyOperand.load(new, environment: environment, place: place)
-        )
+        let before = try PolicyOperand.load(old, environment: environment, place: place)
+        let after = try PolicyOperand.load(new, environment: environment, place: place)
+        // What services have published stays when files are applied, so it belongs to what they would become.
+        guard before.bundle.hasPublications, PolicyOperand.isPath(new), after.model != nil,
+            let kept = try after.keepingPublications(of: before.bundle)
+        else { return (before, after) }
+        return (before, LoadedPolicy(bundle: kept.bundle, folder: after.folder))
     }
 }
 
