@@ -21,6 +21,12 @@ extension ServiceDraft {
     mutating func settle(_ cluster: [Int]) throws(DocumentError) {
         // Services that share hosts share ports: what follows is about paths alone.
         let first = services[cluster[0]].place.ports
+        if let other = cluster.first(where: { Set(services[$0].place.ports) != Set(first) }) {
+            throw DocumentError(
+                "operations of \(quoted(services[other].place.hosts.first ?? "")) are served at different ports, and a path "
+                    + "would be opened at all of them",
+                mend: "import them one by one, or give the hosts with --host where ports do not matter")
+        }
         let ports = cluster.reduce(first) { ServerPlace.ports($0, services[$1].place.ports) }
         for service in cluster { services[service].place.ports = ports }
         var trie = RouteTrie()

@@ -246,6 +246,11 @@ struct ServiceDraft {
                 }
             }
         }
+        guard withoutHost == 0 || result.isEmpty else {
+            throw DocumentError(
+                line: list.first?.line, "some of the servers name no host",
+                mend: "write whole URLs in the document, or name the hosts of all with --host")
+        }
         leaveOutLoopback(&result)
         guard !result.isEmpty else {
             throw DocumentError(

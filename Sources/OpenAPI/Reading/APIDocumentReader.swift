@@ -34,7 +34,6 @@ final class APIDocumentReader {
         }
         for path in try tree.entries(paths, what: "`paths`", max: APIDocument.operationsMax)
         where !path.name.hasPrefix("x-") {
-            guard !tree.isNull(path.value) else { continue }
             try readPathItem(path.name, path.value, servers: servers, security: security)
         }
         return document
@@ -71,6 +70,7 @@ final class APIDocumentReader {
         _ path: String, _ node: Int, servers: Int, security: Int
     ) throws(DocumentError) {
         let what = "the path \(quoted(path))"
+        guard !tree.isNull(node) else { return addHidden(path, node, servers: servers) }
         let target = try tree.resolved(node, what: what)
         // Beside a reference a path may have operations of its own; which one counts for the same method is undefined.
         let items = target == node ? [node] : [node, target]
@@ -78,6 +78,7 @@ final class APIDocumentReader {
         for item in items.reversed() {
             if let own = try readServers(tree.member("servers", of: item, what: what)) { servers = own }
         }
+        let before = document.operations.count
         for method in APIDocumentReader.methods {
             var found: Int?
             for item in items {
@@ -92,6 +93,17 @@ final class APIDocumentReader {
             guard let found else { continue }
             try readOperation(method, path, found, servers: servers, security: security)
         }
+        if document.operations.count == before { addHidden(path, node, servers: servers) }
+    }
+
+    /// A path without operations is one that is not shown to everybody (OpenAPI 3.1 §4.8.9): no weaker path may answer for
+    /// it.
+    private func addHidden(_ path: String, _ node: Int, servers: Int) {
+        let use = APIDocument.SchemeUse(scheme: "a path without operations", scopes: [])
+        document.operations.append(
+            APIDocument.Operation(
+                method: "GET", path: path, line: tree.line(node), summary: "", isDeprecated: false, servers: servers,
+                security: addSecurity(.alternatives([[use]]))))
     }
 
     private func readOperation(
