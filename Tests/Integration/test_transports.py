@@ -95,4 +95,4 @@ def test_generated_requests(kind, engine):
                         wrong.append(f"seed {seed}: {said[0]} with {told}, not {expected}")
             assert daemon.process.running(), daemon.log_text()[-2000:]
     assert not wrong, f"{len(wrong)} of {count}\n" + "\n".join(wrong[:10])
-    assert allowed > 0.25 * count, (allowed, count)
+    assert allowed > 0.15 * count, (allowed, count)
