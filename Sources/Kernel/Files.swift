@@ -127,11 +127,8 @@ public enum Files {
         return FileDescriptor(owning: Int32(truncatingIfNeeded: raw))
     }
 
-    private static func writeNew(
-        _ path: String, bytes: Span<UInt8>, mode: UInt32
-    ) throws(SystemError) {
-        let file = try open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-        let raw = file.raw
+    /// - Parameter path: for messages.
+    static func writeWhole(_ bytes: Span<UInt8>, to raw: Int32, path: String) throws(SystemError) {
         var written = 0
         while written < bytes.count {
             let rest = bytes.extracting(written..<bytes.count)
@@ -144,6 +141,14 @@ public enum Files {
             }
             written += result
         }
+    }
+
+    private static func writeNew(
+        _ path: String, bytes: Span<UInt8>, mode: UInt32
+    ) throws(SystemError) {
+        let file = try open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        let raw = file.raw
+        try writeWhole(bytes, to: raw, path: path)
         _ = try checked("fchmod", path: path) { Int(fchmod(raw, mode_t(mode & 0o777))) }
         _ = try checked("fsync", path: path) { Int(fsync(raw)) }
     }

@@ -24,6 +24,13 @@ public enum ProcessResources {
         try set(__rlimit_resource_t(RLIMIT_AS.rawValue), bytes)
     }
 
+    /// Has the kernel end this process when the thread that started it has ended (prctl(2) PR_SET_PDEATHSIG). For a child that
+    /// does work on behalf of the daemon: nobody waits for its answer, or keeps its deadline, after that.
+    public static func endWithParent() {
+        // It fails for no signal but an unknown one.
+        _ = prctl_end_with_parent()
+    }
+
     /// Limits this process's processor time; past it the kernel ends the process.
     public static func limitProcessorTime(seconds: UInt64) throws(SystemError) {
         try set(__rlimit_resource_t(RLIMIT_CPU.rawValue), seconds)

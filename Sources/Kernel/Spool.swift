@@ -46,19 +46,7 @@ public final class SpoolFile: Sendable {
     }
 
     public func append(_ bytes: Span<UInt8>) throws(SystemError) {
-        let raw = file.raw
-        var written = 0
-        while written < bytes.count {
-            let rest = bytes.extracting(written..<bytes.count)
-            // SAFETY: the bytes are borrowed for the length of the call.
-            let result = unsafe rest.withUnsafeBufferPointer { source in
-                retrying { unsafe write(raw, source.baseAddress, source.count) }
-            }
-            guard result > 0 else {
-                throw SystemError(code: result == 0 ? ENOSPC : Int32(-result), call: "write", path: path)
-            }
-            written += result
-        }
+        try Files.writeWhole(bytes, to: file.raw, path: path)
     }
 }
 

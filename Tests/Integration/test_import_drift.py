@@ -6,7 +6,8 @@ import pathlib
 import tempfile
 import threading
 
-from daemon import cli
+from daemon import Stage, cli
+from harness import wait_until
 
 DOCUMENTS = pathlib.Path(__file__).resolve().parent.parent / "OpenAPITests" / "Documents"
 ISSUER = "https://id.example.com"
@@ -104,3 +105,19 @@ def test_drift_of_a_url():
         finally:
             server.shutdown()
             server.server_close()
+
+
+def test_the_daemons_job():
+    """It looks as soon as it has started, says when the two differ, and does not hold up the end."""
+    with Stage() as stage:
+        stage.write("published.json", json.dumps({
+            "resource": "https://api.example.com", "scopes_supported": ["orders:read", "orders:erase"]}))
+        daemon = stage.daemon(config=(
+            "policy: policy.yaml\nstore: {folder}/store\nworkers: 1\n"
+            'admin: {{ address: "{admin}" }}\nfastcgi: {{ address: "{fastcgi}" }}\nhttp: {{ address: "{http}" }}\n'
+            "drift: {{ every: 1h, services: {{ orders: {{ metadata: published.json }}, nobody: {{ metadata: absent.json }} }} }}\n"))
+        told = wait_until(lambda: daemon.events("policy_drift"), "the drift is told")
+        assert told[0]["service"] == "orders" and int(told[0]["differences"]) > 0, told
+        away = wait_until(lambda: daemon.events("drift_unavailable"), "what cannot be told is said")
+        assert away[0]["service"] == "nobody", away
+        assert daemon.terminate() == 0

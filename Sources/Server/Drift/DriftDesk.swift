@@ -64,6 +64,7 @@ final class DriftDesk: Sendable {
     private let log: EventLog
     private let conditions: Mutex<[Condition]>
     private let ticking = Mutex<RecurringTask?>(nil)
+    private let isStopping = Atomic<Bool>(false)
 
     /// - Parameters:
     ///   - everySeconds: between two comparisons, from 60.
@@ -95,27 +96,23 @@ final class DriftDesk: Sendable {
 
     func start() throws(SystemError) {
         guard !sources.isEmpty else { return }
-        let task = try RecurringTask(name: "drift", everyMilliseconds: everyMilliseconds) { [weak self] in
-            self?.compare()
+        let task = try RecurringTask(name: "drift", everyMilliseconds: everyMilliseconds, startsAtOnce: true) {
+            [weak self] in self?.compare()
         }
         try task.start()
         ticking.withLock { $0 = task }
     }
 
-    /// Waits for a comparison that is under way.
+    /// Does not wait for a comparison that is under way: it changes nothing, and its child ends with the daemon.
     func stop() {
-        let task = ticking.withLock { task in
-            let taken = task
-            task = nil
-            return taken
-        }
-        task?.stop()
+        isStopping.store(true, ordering: .relaxed)
+        ticking.withLock { $0 }?.requestStop()
     }
 
     /// Compares every source once.
     func compare() {
         guard let policy = policy() else { return }
-        for (index, source) in sources.enumerated() {
+        for (index, source) in sources.enumerated() where !isStopping.load(ordering: .relaxed) {
             let found = condition(of: source, policy)
             let before = conditions.withLock { conditions in
                 let before = conditions[index]

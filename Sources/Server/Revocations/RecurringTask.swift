@@ -5,16 +5,21 @@ internal import Synchronization
 final class RecurringTask: Sendable {
     private let name: String
     private let everyMilliseconds: Int32
+    private let startsAtOnce: Bool
     private let work: @Sendable () -> Void
     private let stopSignal: EventFD
     private let thread = Mutex<SystemThread?>(nil)
 
     /// - Parameters:
     ///   - name: of the thread; 15 bytes are kept.
-    ///   - work: called for the first time after `everyMilliseconds`.
-    init(name: String, everyMilliseconds: Int32, work: @escaping @Sendable () -> Void) throws(SystemError) {
+    ///   - startsAtOnce: whether `work` is called for the first time as soon as the thread runs, and not after
+    ///     `everyMilliseconds`.
+    init(
+        name: String, everyMilliseconds: Int32, startsAtOnce: Bool = false, work: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
         self.name = name
         self.everyMilliseconds = everyMilliseconds
+        self.startsAtOnce = startsAtOnce
         self.work = work
         stopSignal = try EventFD()
     }
@@ -24,9 +29,12 @@ final class RecurringTask: Sendable {
         thread.withLock { $0 = started }
     }
 
+    /// No more work is begun; what is under way goes on. For work that takes long and leaves nothing half done.
+    func requestStop() { stopSignal.signal() }
+
     /// Waits for work under way to finish. Never called from the work itself.
     func stop() {
-        stopSignal.signal()
+        requestStop()
         thread.withLock { thread in
             thread?.join()
             thread = nil
@@ -34,6 +42,7 @@ final class RecurringTask: Sendable {
     }
 
     private func run() {
+        if startsAtOnce { work() }
         guard var poll = try? Epoll(capacity: 1), (try? poll.add(stopSignal.raw, token: 1, for: .readable)) != nil
         else {
             // Without a descriptor to wait on the signal is looked at between two times.

@@ -113,7 +113,7 @@ final class ShadowDesk: Sendable {
             state.active = active
             guard let candidate = state.candidate else { return }
             if candidate.version == active?.snapshot.version {
-                // It is no candidate any more; what was found stays readable until the next one.
+                // It is no candidate any more.
                 state.candidate = nil
             }
             publish(&state)

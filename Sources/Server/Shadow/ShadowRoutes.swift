@@ -8,12 +8,14 @@ internal import Tokens
 /// `/policy/shadow` of the admin listener: GET what was found, POST `{"version":"<64 hex>"}` to begin, DELETE to end.
 struct ShadowRoutes: Sendable {
     private let desk: ShadowDesk
-    /// The version that an operand of a command means: a whole hash.
     private static let bodyBytesMax = 256
 
     init(_ desk: ShadowDesk) { self.desk = desk }
 
     func answer(_ request: PlainRequest) -> PlainAnswer {
+        guard request.method == "GET" || !request.hasOrigin else {
+            return .failure(403, "a browser's page may change nothing")
+        }
         switch request.method {
         case "GET": return PlainAnswer(200, request.path.hasSuffix(".txt") ? textReport() : report())
         case "DELETE":
@@ -26,7 +28,6 @@ struct ShadowRoutes: Sendable {
     }
 
     private func start(_ request: PlainRequest) -> PlainAnswer {
-        guard !request.hasOrigin else { return .failure(403, "a browser's page may change nothing") }
         guard request.body.count <= ShadowRoutes.bodyBytesMax, let version = version(in: request.body) else {
             return .failure(400, "the body is `{\"version\":\"…\"}` with the 64 hexadecimal characters of a version")
         }

@@ -3,14 +3,15 @@ internal import Kernel
 internal import Octets
 internal import Policy
 
-/// The program's commands. Exit codes: 0 yes, 1 no (denied, not valid, findings), 2 it could not be done,
-/// 64 wrong usage.
+/// The program's commands. Exit codes: 0 yes, 1 no (denied, not valid, findings), 2 it could not be done, 3 wider, waiting
+/// or with reservations, 64 wrong usage.
 struct Scopecheck: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scopecheck",
         abstract: "Decides for a proxy whether a request's access token carries the scopes its route requires.",
         discussion: """
-            Exit codes: 0 yes or done; 1 no (denied, not valid, findings); 2 it could not be done; 64 wrong usage.
+            Exit codes: 0 yes or done; 1 no (denied, not valid, findings); 2 it could not be done; 3 wider, waiting or \
+            with reservations; 64 wrong usage.
             """,
         version: scopecheckVersion,
         subcommands: [

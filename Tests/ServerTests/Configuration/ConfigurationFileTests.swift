@@ -9,6 +9,45 @@ import Testing
         ConfigurationFile.read(Array(text.utf8), file: "/etc/scopecheck/scopecheck.yaml")
     }
 
+    @Test func whatServicesPublish() throws {
+        let settings = try read(
+            """
+            store: store
+            http: { address: "unix:/run/h.sock" }
+            drift:
+              every: 5m
+              services:
+                orders: { openapi: "https://orders.example.com/openapi.json", security: [oauth], ca_file: ca.pem }
+                users: { metadata: users.json }
+            """
+        ).get()
+        let drift = try #require(settings.drift)
+        #expect(drift.everySeconds == 300)
+        #expect(drift.sources.map(\.service) == ["orders", "users"])
+        #expect(drift.sources.map(\.kind) == [.openAPI, .metadata])
+        #expect(
+            drift.sources.map(\.place) == ["https://orders.example.com/openapi.json", "/etc/scopecheck/users.json"])
+        #expect(drift.sources.map(\.schemes) == [["oauth"], []])
+        #expect(drift.sources.map(\.authorityFile) == ["/etc/scopecheck/ca.pem", nil])
+    }
+
+    @Test(arguments: [
+        ("drift: {}", "without `services`"), ("drift: { services: [a] }", "without `services`"),
+        ("drift: { every: 59s, services: {} }", "is not from 60"),
+        ("drift: { services: { a: {} } }", "needs one place"),
+        ("drift: { services: { a: { openapi: x, metadata: y } } }", "needs one place"),
+        ("drift: { services: { a: { openapi: \"http://a.example\" } } }", "no https URL"),
+        ("drift: { services: { a: { openapi: x, what: y } } }", "`what` is not known"),
+        ("drift: { often: 1h, services: {} }", "`often` is not known"),
+    ])
+    func driftThatIsRefused(_ text: String, _ message: String) {
+        guard case .failure(let problems) = read("store: s\nhttp: { address: \"unix:/h\" }\n\(text)\n") else {
+            Issue.record("`\(text)` is taken")
+            return
+        }
+        #expect("\(problems)".contains(message), "\(problems)")
+    }
+
     @Test func everything() throws {
         let settings = try read(
             """

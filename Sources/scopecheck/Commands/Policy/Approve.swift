@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Octets
+internal import Signatures
 
 extension PolicyCommand {
     struct Approve: ParsableCommand {
@@ -11,22 +11,11 @@ extension PolicyCommand {
                 Exit 0 when it decides, 1 when it does not, 2 when it could not be done.
                 """)
 
-        @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
-        var id: String
-
-        @Option(name: [.short, .customLong("note")], help: "Why.")
-        var m: String
-
-        @OptionGroup var place: PublicationPlace
-
-        @Flag(help: "Print the daemon's answer as JSON.")
-        var json = false
-
-        func validate() throws { try checkDecision(id: id, note: m) }
+        @OptionGroup var decision: ProposalDecision
 
         func run() throws {
-            let answer = try place.send(
-                PublicationPlace.approvePath, [("id", id), ("note", m), ("author", place.author)])
+            let answer = try decision.send(PublicationPlace.approvePath)
+            let (place, json) = (decision.place, decision.json)
             if json { printOut(answer.body + [0x0A]) }
             if answer.status == 409, let row = answer.proposal {
                 if !json {
@@ -50,22 +39,11 @@ extension PolicyCommand {
                 "Exit 0 when it does not wait any more, 1 when nothing waits under that ID, 2 when it could not be done."
         )
 
-        @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
-        var id: String
-
-        @Option(name: [.short, .customLong("note")], help: "Why.")
-        var m: String
-
-        @OptionGroup var place: PublicationPlace
-
-        @Flag(help: "Print the daemon's answer as JSON.")
-        var json = false
-
-        func validate() throws { try checkDecision(id: id, note: m) }
+        @OptionGroup var decision: ProposalDecision
 
         func run() throws {
-            let answer = try place.send(
-                PublicationPlace.rejectPath, [("id", id), ("note", m), ("author", place.author)])
+            let answer = try decision.send(PublicationPlace.rejectPath)
+            let (place, json) = (decision.place, decision.json)
             if json { printOut(answer.body + [0x0A]) }
             guard answer.status == 200 else { throw place.refused(answer, isJSON: json) }
             if !json { printOut("rejected: \(answer.proposal?.service ?? "") \(answer.proposal?.id ?? "")\n") }
@@ -73,11 +51,30 @@ extension PolicyCommand {
     }
 }
 
-private func checkDecision(id: String, note: String) throws {
-    guard (8...64).contains(id.utf8.count), id.utf8.allSatisfy({ hexadecimalValue($0) != nil }) else {
-        throw ValidationError("an ID is 8 to 64 hexadecimal digits; `scopecheck policy proposals` shows them")
+/// What a person says of a proposal.
+struct ProposalDecision: ParsableArguments {
+    @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
+    var id: String
+
+    @Option(name: [.short, .customLong("note")], help: "Why.")
+    var m: String
+
+    @OptionGroup var place: PublicationPlace
+
+    @Flag(help: "Print the daemon's answer as JSON.")
+    var json = false
+
+    func validate() throws {
+        guard Digest(hexadecimal: id) != nil else {
+            throw ValidationError(
+                "an ID is a whole version, 64 hexadecimal digits; `scopecheck policy proposals` shows them")
+        }
+        guard !m.isEmpty, m.utf8.count <= 4_096 else {
+            throw ValidationError("say why with -m, in at most 4096 bytes")
+        }
     }
-    guard !note.isEmpty, note.utf8.count <= 4_096 else {
-        throw ValidationError("say why with -m, in at most 4096 bytes")
+
+    func send(_ path: String) throws -> PublicationPlace.Answer {
+        try place.send(path, [("id", id), ("note", m), ("author", place.author)])
     }
 }

@@ -60,6 +60,8 @@ extension PolicyCommand {
         }
 
         func run() throws {
+            // The daemon's job asks so.
+            if policyOnInput { ProcessResources.endWithParent() }
             let now = at?.unixSeconds ?? nowSeconds()
             let model = try policyOnInput ? storedModel(now) : namedModel()
             let place = openAPI ?? metadata ?? manifest ?? "-"

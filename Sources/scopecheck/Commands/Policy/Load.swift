@@ -64,6 +64,7 @@ extension PolicyCommand {
         }
 
         func run() throws {
+            ProcessResources.endWithParent()
             // A policy that expands without end ends here and not in the daemon.
             try? ProcessResources.limitAddressSpace(bytes: 64 << 30)
             // Where that is not allowed it computes all the same.

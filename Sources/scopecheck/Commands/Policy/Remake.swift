@@ -26,6 +26,7 @@ extension PolicyCommand {
         var mapBytes: Int = PolicyTrial.mapBytes
 
         func run() throws {
+            ProcessResources.endWithParent()
             try? ProcessResources.limitAddressSpace(bytes: 64 << 30)
             guard let digest = Digest(hexadecimal: version) else { throw fail("`\(version)` is no version") }
             let now = nowSeconds()
