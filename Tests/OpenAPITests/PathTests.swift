@@ -60,6 +60,70 @@ import Testing
         #expect(try !decided.allows("OPTIONS", "/v1/users/me", ["read"]))
     }
 
+    /// A service of which nothing is listed still stops the paths of others.
+    @Test func shieldsOfAServiceWithoutRoutes() throws {
+        let text = paths(
+            """
+              /{a}/{b}:
+                get: { security: [] }
+              /secret:
+                servers: [{ url: https://api.example.com/v1/admin }]
+                get: { security: [{ key: [] }] }
+            """)
+        let decided = try Decided(ServiceImport(document(text)))
+        #expect(try decided.allows("GET", "/v1/x/y", []))
+        #expect(try !decided.allows("GET", "/v1/admin/secret", []))
+    }
+
+    /// A path without operations is one that is not shown to everybody.
+    @Test(arguments: ["{}", "null", "~", "{ summary: hidden }"])
+    func hiddenPaths(_ item: String) throws {
+        let text = paths("  /{a}:\n    get: { security: [] }\n  /secret: \(item)")
+        let decided = try Decided(ServiceImport(document(text)))
+        #expect(try decided.allows("GET", "/v1/open", []))
+        #expect(try !decided.allows("GET", "/v1/secret", []))
+    }
+
+    /// Unicode knows them as the same text; requests are told apart by bytes.
+    @Test func spellingsOfOneLetter() throws {
+        let text = paths(
+            """
+              /{x}:
+                get: { security: [] }
+              /caf%C3%A9:
+                get: { security: [{ oauth: [read] }] }
+              /cafe%CC%81:
+                get: { security: [{ oauth: [write] }] }
+            """)
+        let decided = try Decided(ServiceImport(document(text)))
+        for (path, scope, other) in [("/v1/caf%C3%A9", "read", "write"), ("/v1/cafe%CC%81", "write", "read")] {
+            #expect(try !decided.allows("GET", path, []), "\(path)")
+            #expect(try decided.allows("GET", path, [scope]), "\(path)")
+            #expect(try !decided.allows("GET", path, [other]), "\(path)")
+        }
+    }
+
+    @Test func whatWouldBeWidenedIsRefused() {
+        let ports = paths(
+            """
+              /a:
+                get: { security: [] }
+              /int:
+                servers: [{ url: "https://api.example.com:9443/v1" }]
+                get: { security: [] }
+            """)
+        #expect(refusal(ports).contains("different ports"), "\(refusal(ports))")
+        let hosts = paths(
+            """
+              /{a}/{b}:
+                get: { security: [] }
+              /secret:
+                servers: [{ url: https://other.example }, { url: /admin }]
+                get: { security: [{ oauth: [read] }] }
+            """)
+        #expect(refusal(hosts).contains("name no host"), "\(refusal(hosts))")
+    }
+
     @Test func noShieldWhereNothingIsWeaker() throws {
         let text = paths(
             "  /users/me:\n    get: { security: [{ key: [] }] }\n  /users/{id}/x:\n    get: { security: [] }")

@@ -81,6 +81,15 @@ import Testing
             before: "a: {'b,c': \"d # e\",f: 'g''{h'}\n", after: "a: { 'b,c': \"d # e\", f: 'g''{h' }\n"),
     ]
 
+    /// What the language refuses is not made good by taking it away.
+    @Test func aRefusedLineEndStaysRefused() {
+        for text in ["scopecheck: 1\r\r\n", "scopecheck: 1\nscopes: { a: { description: \"x\r\r\ny\" } }\n"] {
+            #expect(throws: FormatRefusal.self) { try formatPolicy(source: Array(text.utf8), file: "p.yaml") }
+        }
+        let good = try? formatPolicy(source: Array("\u{FEFF}scopecheck: 1\r\n".utf8), file: "p.yaml")
+        #expect(good == Array("scopecheck: 1\n".utf8))
+    }
+
     @Test(arguments: forms) func ordered(_ form: Form) throws {
         let result = try formatPolicy(source: Array(form.before.utf8), file: "policy.yaml")
         #expect(String(decoding: result, as: UTF8.self) == form.after)

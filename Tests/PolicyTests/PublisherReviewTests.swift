@@ -309,6 +309,39 @@ import Testing
         #expect(try reason(file("{ connect: 9000, expect: deny }")) == .outsideFile)
     }
 
+    /// A host of its own hides all of a wildcard.
+    @Test func aHostBehindAnothersWildcard() throws {
+        let users = """
+              users:
+                hosts: ["*.example.com"]
+                routes:
+                  - { match: GET /users/list, public: true }
+            """
+        func reason(_ services: String) throws -> PublicationRefusal.Reason? {
+            try Attempt(try PublisherReviewTests.policy(services: services)).reason(PublisherReviewTests.file())
+        }
+        #expect(try reason(users) == .overlaps)
+        #expect(try reason(users.replacing("*.example.com", with: "*.example.org")) == nil)
+        // Where the host is the other's too, nothing is taken away.
+        #expect(try reason(users.replacing("[\"*", with: "[orders.example.com, \"*")) == nil)
+    }
+
+    @Test func pathsAndTestsByBytes() throws {
+        let base = "    base_path: /caf%C3%A9"
+        func route(_ path: String, _ more: String = "") -> String {
+            PublisherReviewTests.file(route: "{ match: GET \(path), scopes: orders:read }", more: more)
+        }
+        func test(_ path: String) -> String {
+            route(
+                "/caf%C3%A9/x", "tests: [{ request: \"GET https://orders.example.com\(path)\", expect: unknown_route }]"
+            )
+        }
+        #expect(try reason(route("/caf%C3%A9/x"), base) == nil)
+        #expect(try reason(route("/cafe%CC%81/x"), base) == .outsidePath)
+        #expect(try reason(test("/caf%C3%A9/new"), base) == nil)
+        #expect(try reason(test("/users/new"), base) == .outsideHosts)
+    }
+
     /// On a host of both services neither takes requests from the other.
     @Test func overlaps() throws {
         func file(_ path: String) -> String {
