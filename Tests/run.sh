@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs all of them. The last line is `N passed, N failed, N skipped`, summed over
-# all parts; the exit status is 0 without a failure.
+# Installs what the tests need and runs all of them. At the end stands once more what failed; the last line is
+# `N passed, N failed, N skipped`, summed over all parts; the exit status is 0 without a failure.
 #
 #     Tests/run.sh                  everything
 #     Tests/run.sh PART…            some of: lint ledger build unit release integration allocations differential fuzz bench
@@ -40,13 +40,18 @@ quietly() {
     return "$status"
 }
 
+# What failed is said where it happens and once more at the end: the start of a long log is easily lost.
+fail() {
+    failed=$((failed + 1))
+    printf 'FAILED: %s\n' "$1" | tee -a "$logs/failures"
+}
+
 # One check that passes or fails as a whole.
 step() {
     if quietly "$logs/step" "${@:2}"; then
         passed=$((passed + 1))
     else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$1"
+        fail "$1"
     fi
 }
 
@@ -61,13 +66,13 @@ counted() {
         # shellcheck disable=SC2086  # three words
         set -- $(echo "$last" | tr -dc '0-9 ')
         passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+        [ "$2" -eq 0 ] || grep -E -A 6 'FAILED|MISSED' "$logs/counted" | sed "s/^/$name: /" >>"$logs/failures"
         # Counts without a failure and a status that says one: the part broke off.
-        [ "$status" -eq 0 ] || [ "$2" -gt 0 ] || { failed=$((failed + 1)); printf 'FAILED: %s\n' "$name"; }
+        [ "$status" -eq 0 ] || [ "$2" -gt 0 ] || fail "$name"
     elif [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
     else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$name"
+        fail "$name"
     fi
 }
 
@@ -106,7 +111,7 @@ if wanted unit; then
     unrun=$(sed -nE 's/.*skipped ([0-9]+) cases.*/\1/p' "$logs/unit" | awk '{ n += $1 } END { print n + 0 }')
     [ "$status" -eq 0 ] || [ "$broken" -gt 0 ] || broken=1
     [ "$total" -gt 0 ] || { broken=$((broken + 1)); echo "FAILED: no unit test ran"; }
-    [ "$broken" -eq 0 ] || grep -E ' (recorded an issue|failed after)' "$logs/unit" | head -n 40
+    [ "$broken" -eq 0 ] || grep -E ' (recorded an issue|failed after)' "$logs/unit" | head -n 40 | tee -a "$logs/failures"
     grep -E 'skipped [0-9]+ cases' "$logs/unit" | sort | uniq -c | sed 's/^ *[0-9]* //' | head -n 20
     passed=$((passed + (total > broken ? total - broken : 0))) failed=$((failed + broken)) skipped=$((skipped + unrun))
     echo "$total unit tests, $broken failed, $unrun cases skipped"
@@ -142,5 +147,6 @@ if wanted demo; then
     step "haproxy/demo.sh --once" haproxy/demo.sh --once
 fi
 heading "done"
+[ ! -s "$logs/failures" ] || { echo "what failed:"; head -n 80 "$logs/failures"; }
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
