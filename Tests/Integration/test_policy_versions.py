@@ -1,6 +1,7 @@
 """`scopecheck policy apply`, `log`, `show`, `rollback` and `export` against a running daemon, and what a policy file
 may still do beside them."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -205,6 +206,34 @@ def test_one_at_a_time():
             assert slow.read().status == 408
         assert stage.apply(stage.narrow)["version"] == second["version"]
         assert not (stage.folder / "store/apply.spool").exists()
+
+
+def test_bodies_that_trickle_in_hold_nobody_up():
+    """Each byte comes in time, and all of them would take hours."""
+    with Versions() as stage:
+        first, _ = stage.apply(stage.wide), stage.apply(stage.narrow)
+        head = (b"POST /policy/rollback HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+                b"Content-Length: 4000\r\n\r\n")
+        ended = threading.Event()
+        slow = [stage.enter(Connection(stage.service.admin)) for _ in range(4)]
+        for one in slow:
+            one.send(head)
+
+        def trickle():
+            while not ended.wait(0.3):
+                for one in slow:
+                    with contextlib.suppress(OSError):  # it has been answered by now
+                        one.send(b" ")
+
+        sender = threading.Thread(target=trickle)
+        sender.start()
+        try:
+            wait_until(lambda: cli("policy", "rollback", "-m", "held up", *stage.place())[0] == 0, "a rollback has its turn")
+            assert all(one.read().status == 408 for one in slow)
+        finally:
+            ended.set()
+            sender.join()
+        assert stage.service.policy_label().endswith(first["version"][:16])
 
 
 def test_a_large_body_does_not_stand_in_memory():

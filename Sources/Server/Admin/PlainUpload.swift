@@ -7,8 +7,8 @@ internal import Octets
 final class PlainUpload: Sendable {
     /// How long a peer may send nothing, and how long it may take nothing of the answer.
     static let idleMillisecondsMax: Int32 = 10_000
-    /// For the whole of a body, however much each of its pieces hurries.
-    static let bodyMillisecondsMax: Int64 = 10 * 60 * 1_000
+    /// A body comes from this machine. One that trickles in would keep others waiting, a rollback among them.
+    static let bodyBytesPerSecondMin: Int64 = 1 << 20
 
     let request: PlainRequest
     let bodyBytes: Int
@@ -34,10 +34,11 @@ final class PlainUpload: Sendable {
     func read(_ take: ([UInt8]) throws -> Void) throws {
         try take(received)
         var left = bodyBytes - received.count
-        let deadline = SystemClock.monotonicNanoseconds() + PlainUpload.bodyMillisecondsMax * 1_000_000
+        let startedAt = SystemClock.monotonicNanoseconds()
         var buffer = ReceiveBuffer(capacity: 1 << 18)
         while left > 0 {
-            guard SystemClock.monotonicNanoseconds() < deadline else { throw Failure.late }
+            let milliseconds = (SystemClock.monotonicNanoseconds() - startedAt) / 1_000_000
+            guard milliseconds < PlainUpload.millisecondsMax(for: bodyBytes - left) else { throw Failure.late }
             switch descriptor.receive(into: &buffer) {
             case .bytes(let count):
                 // A byte behind the body is another request, which is not taken.
@@ -51,6 +52,60 @@ final class PlainUpload: Sendable {
                 }
             case .closed, .bufferFull, .failed: throw Failure.cutOff
             }
+        }
+    }
+
+    /// How long as much of a body may take to come in.
+    static func millisecondsMax(for bytes: Int) -> Int64 {
+        Int64(idleMillisecondsMax) + Int64(bytes) * 1_000 / bodyBytesPerSecondMin
+    }
+
+    /// Has a thread of its own answer, and end the connection.
+    /// - Parameters:
+    ///   - endTurn: called before the answer is sent: whoever reads it may ask again at once.
+    ///   - answer: what it throws is answered too, that the body did not come to its end among it.
+    /// - Returns: nil when the thread will answer.
+    func answerOnThread(
+        name: String, endTurn: @escaping @Sendable () -> Void,
+        _ answer: @escaping @Sendable (PlainUpload) throws -> PlainAnswer
+    ) -> PlainAnswer? {
+        do throws(SystemError) {
+            _ = try SystemThread.start(
+                name: name, stackBytes: 1 << 20, context: Turn(upload: self, answer: answer, endTurn: endTurn)
+            ) { $0.run() }
+            return nil
+        } catch {
+            endTurn()
+            return .failure(503, "no thread for the request: \(error); try again in a while")
+        }
+    }
+
+    private final class Turn: Sendable {
+        private let upload: PlainUpload
+        private let answer: @Sendable (PlainUpload) throws -> PlainAnswer
+        private let endTurn: @Sendable () -> Void
+
+        init(
+            upload: PlainUpload, answer: @escaping @Sendable (PlainUpload) throws -> PlainAnswer,
+            endTurn: @escaping @Sendable () -> Void
+        ) {
+            self.upload = upload
+            self.answer = answer
+            self.endTurn = endTurn
+        }
+
+        func run() {
+            let result: PlainAnswer
+            do {
+                result = try answer(upload)
+            } catch let failure as Failure {
+                result = .failure(
+                    failure == .late ? 408 : 400, "the body did not come to its end; nothing was changed")
+            } catch {
+                result = .failure(503, "\(error)")
+            }
+            endTurn()
+            upload.finish(result)
         }
     }
 

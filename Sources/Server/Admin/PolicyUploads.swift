@@ -56,57 +56,31 @@ final class PolicyUploads: Sendable {
         guard hasTurn else {
             return PolicyChangeRefusal.conflict("another policy is being applied; try again when that has ended").answer
         }
-        do throws(SystemError) {
-            _ = try SystemThread.start(
-                name: isApply ? "policy-apply" : "policy-rollback", stackBytes: 1 << 20,
-                context: Turn(uploads: self, upload: upload)
-            ) { $0.uploads.run($0.upload) }
-            return nil
-        } catch {
-            endTurn(isApply)
-            return .failure(503, "no thread for the policy: \(error)")
-        }
+        return upload.answerOnThread(
+            name: isApply ? "policy-apply" : "policy-rollback",
+            endTurn: { [self] in
+                turns.withLock { turns in
+                    if isApply { turns.isApplying = false } else { turns.rollbacks -= 1 }
+                }
+            }, { [self] in try isApply ? answer($0, apply) : answer($0, rollback) })
     }
 
-    private final class Turn: Sendable {
-        let uploads: PolicyUploads
-        let upload: PlainUpload
-
-        init(uploads: PolicyUploads, upload: PlainUpload) {
-            self.uploads = uploads
-            self.upload = upload
-        }
-    }
-
-    private func endTurn(_ isApply: Bool) {
-        turns.withLock { turns in
-            if isApply { turns.isApplying = false } else { turns.rollbacks -= 1 }
-        }
-    }
-
-    private func run(_ upload: PlainUpload) {
-        let isApply = upload.request.target == PolicyUploads.applyPath
-        let answer: PlainAnswer
+    private func answer(
+        _ upload: PlainUpload, _ change: (PlainUpload) throws -> [UInt8]
+    ) throws -> PlainAnswer {
         do {
-            answer = PlainAnswer(200, isApply ? try apply(upload) : try rollback(upload).json)
+            return PlainAnswer(200, try change(upload))
         } catch let refusal as PolicyChangeRefusal {
-            answer = refusal.answer
-        } catch let failure as PlainUpload.Failure {
-            answer = .failure(failure == .late ? 408 : 400, "the body did not come to its end; nothing was changed")
+            return refusal.answer
         } catch let error as SystemError where Files.isFull(error) {
-            answer = PolicyChangeRefusal.full("the policy could not be taken in: \(error)").answer
-        } catch {
-            answer = .failure(503, "\(error)")
+            return PolicyChangeRefusal.full("the policy could not be taken in: \(error)").answer
         }
-        // Whoever reads the answer may ask again at once.
-        endTurn(isApply)
-        upload.finish(answer)
     }
 
-    private func rollback(_ upload: PlainUpload) throws -> PolicyChange {
+    private func rollback(_ upload: PlainUpload) throws -> [UInt8] {
         var bytes: [UInt8] = []
         try upload.read { bytes += $0 }
-        return try policies.rollback(try signed(PolicyChangeRequest(parsing: bytes), upload))
+        return try policies.rollback(try signed(PolicyChangeRequest(parsing: bytes), upload)).json
     }
 
     private func apply(_ upload: PlainUpload) throws -> [UInt8] {

@@ -35,42 +35,14 @@ final class PublicationUploads: Sendable {
             return true
         }
         guard hasTurn else { return .failure(503, "too many publications are being judged; try again in a while") }
-        do throws(SystemError) {
-            _ = try SystemThread.start(
-                name: "publication", stackBytes: 1 << 20, context: Turn(uploads: self, upload: upload)
-            ) { $0.uploads.run($0.upload) }
-            return nil
-        } catch {
-            waiting.withLock { $0 -= 1 }
-            return .failure(503, "no thread for the publication: \(error)")
-        }
-    }
-
-    private final class Turn: Sendable {
-        let uploads: PublicationUploads
-        let upload: PlainUpload
-
-        init(uploads: PublicationUploads, upload: PlainUpload) {
-            self.uploads = uploads
-            self.upload = upload
-        }
-    }
-
-    private func run(_ upload: PlainUpload) {
-        let answer: PlainAnswer
-        do {
+        return upload.answerOnThread(
+            name: "publication", endTurn: { [self] in waiting.withLock { $0 -= 1 } }
+        ) { [requests] upload in
             var body: [UInt8] = []
             body.reserveCapacity(upload.bodyBytes)
             try upload.read { body += $0 }
-            answer = requests.answer(upload.request, body: body)
-        } catch let failure as PlainUpload.Failure {
-            answer = .failure(failure == .late ? 408 : 400, "the body did not come to its end; nothing was changed")
-        } catch {
-            answer = .failure(503, "\(error)")
+            return requests.answer(upload.request, body: body)
         }
-        // Whoever reads the answer may ask again at once.
-        waiting.withLock { $0 -= 1 }
-        upload.finish(answer)
     }
 }
 
