@@ -243,7 +243,6 @@ extension PolicyStore {
     }
 }
 
-/// Keys of the database `state`.
 /// A policy file, by the hash of its own bytes, and the version that it became, with what services had published.
 struct FileSource: Equatable {
     var file: Digest
@@ -265,6 +264,7 @@ struct FileSource: Equatable {
     var encoded: [UInt8] { file.bytes + version.bytes }
 }
 
+/// Keys of the database `state`.
 enum StateKey {
     static let active = Array("active".utf8)
     /// `FileSource` of what was last read from the policy file.

@@ -64,7 +64,7 @@ public final class Daemon {
         introspections = IntrospectionRecords(entriesMax: settings.introspectionsMax)
         let policies = PolicyDesk(
             store: store, loader: loader, board: board, log: log, clock: clock,
-            settings: settings.keys, policyFile: settings.policy, signing: signing, introspections: introspections)
+            settings: settings.keys, places: settings.policy, signing: signing, introspections: introspections)
         self.policies = policies
         let clock = self.clock
         revocations = try RevocationDesk(
@@ -92,8 +92,7 @@ public final class Daemon {
     public func run() throws -> Int32 {
         let signals = try SignalFD([terminateSignal, interruptSignal, hangUpSignal])
         // Before the file is read: a file that is renamed into place meanwhile must be seen.
-        var watch = try FolderWatch()
-        if let policy = settings.policy { try watch.add(folder: Files.split(policy).folder) }
+        var watch = try PolicyWatch(settings.policy, log: log)
         try policies.start()
         try openListeners()
         _ = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
@@ -164,7 +163,7 @@ public final class Daemon {
 
     // MARK: control
 
-    private func control(_ signals: borrowing SignalFD, _ poll: inout Epoll, _ watch: inout FolderWatch) throws {
+    private func control(_ signals: borrowing SignalFD, _ poll: inout Epoll, _ watch: inout PolicyWatch) throws {
         try poll.add(signals.raw, token: signalToken, for: .readable)
         try poll.add(watch.raw, token: folderToken, for: .readable)
         while true {
@@ -177,31 +176,17 @@ public final class Daemon {
                             lastSignal = signal
                             return
                         }
-                        log.write(.info, "reload_asked", "SIGHUP: the policy file is read again")
+                        log.write(.info, "reload_asked", "SIGHUP: the policy is read again")
+                        watch.followNewFolders()
                         policies.reload()
                     }
                 default:
-                    for change in watch.changes() where isPolicy(change) { policies.reload() }
+                    if watch.hasChanged() { policies.reload() }
                 }
             }
             observeClock()
             observeRefusedPeers()
             if controls.contains(where: \.hasFailed) { return }
-        }
-    }
-
-    private func isPolicy(_ change: FolderChange) -> Bool {
-        guard let policy = settings.policy else { return false }
-        switch change {
-        case .renamedInto(_, let name):
-            // Folders kept by symbolic links (`..data`) change under a name that is not the file's.
-            return name == Files.split(policy).name || name.hasPrefix("..")
-        case .eventsLost: return true
-        case .folderGone(let folder):
-            log.write(
-                .warning, "policy_folder_gone",
-                "the folder `\(folder)` was moved or removed; restart to follow the policy file again")
-            return false
         }
     }
 

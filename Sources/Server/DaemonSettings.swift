@@ -5,7 +5,8 @@ public import Kernel
 
 /// What the daemon is told, from a file or from flags: everything resolved, checked and in its unit.
 public struct DaemonSettings: Sendable {
-    public var policy: String?
+    /// nil goes on with what the store has.
+    public var policy: PolicyPlaces?
     /// How many trusted people must have signed a policy; 0 takes unsigned ones.
     public var requiredSignatures = 0
     /// A JWK set of Ed25519 keys: who may sign.

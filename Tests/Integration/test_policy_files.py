@@ -3,13 +3,14 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 import issuer
-from daemon import cli
-from harness import PATIENCE, Settings
+from daemon import Stage, cli
+from harness import PATIENCE, Settings, wait_until
 
 COMMON = """\
 scopecheck: 1
@@ -175,3 +176,122 @@ def test_progress_is_shown_on_a_terminal_only():
             os.close(writer)
         assert "200001 routes" in out, out
         assert "checking" in shown and shown.endswith("\r\x1b[K"), shown[-200:]
+
+
+CUSTOMERS = ORDERS.replace("orders:", "customers:", 1).replace("/orders", "/customers")
+
+
+class Served:
+    """A stage whose daemon reads a folder for one environment."""
+
+    def __enter__(self):
+        self.stage = Stage()
+        self.stage.__enter__()
+        self.stage.write("policies/common.yaml", COMMON)
+        self.stage.write("policies/orders/orders.yaml", ORDERS)
+        self.stage.write("policies/keys/jwks.json", (self.stage.folder / "jwks.json").read_text())
+        return self
+
+    def __exit__(self, *failure):
+        self.stage.__exit__(*failure)
+
+    def serve(self, *flags, policy="policies", environment="prod"):
+        config = "\n".join([
+            "store: daemon-store", f"policy: {policy}", f"environment: {environment}",
+            'http: {{ address: "{http}" }}', 'admin: {{ address: "{admin}" }}', 'fastcgi: {{ address: "{fastcgi}" }}'])
+        return self.stage.daemon(config=config, flags=flags)
+
+    def move_in(self, name, text):
+        """As a deployment does: written elsewhere, then renamed into place."""
+        beside = self.stage.write("beside", text)
+        os.replace(beside, self.stage.folder / "policies" / name)
+
+    def status(self, daemon, path, host="api.example.com"):
+        return daemon.ask(path, host=host, token=self.stage.token()).status
+
+
+def test_a_daemon_reads_a_folder_for_one_environment():
+    with Served() as served:
+        daemon = served.serve()
+        assert served.status(daemon, "/orders") == 200
+        assert served.status(daemon, "/orders", host="api.example.org") == 403
+        assert daemon.status()["policy"]["environment"] == "prod", daemon.status()
+        served.move_in("orders/more.yaml", CUSTOMERS)
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "a file that is renamed into a subfolder decides")
+        os.unlink(served.stage.folder / "policies/orders/more.yaml")
+        daemon.process.signal(signal.SIGHUP)
+        wait_until(lambda: served.status(daemon, "/customers") == 403, "after SIGHUP a file that is gone is gone")
+        # A subfolder that is moved in, and then a file into it.
+        folder = served.stage.folder / "customers"
+        folder.mkdir()
+        os.rename(folder, served.stage.folder / "policies/customers")
+        served.stage.write("policies/readme.tmp", "")
+        os.replace(served.stage.folder / "policies/readme.tmp", served.stage.folder / "policies/readme.md")
+        label = daemon.policy_label()
+        wait_until(lambda: served.move_in("customers/all.yaml", CUSTOMERS)
+                   or served.status(daemon, "/customers") == 200, "a file in a folder that was moved in decides")
+        assert daemon.policy_label() != label
+        # What is wrong in one file refuses all of them.
+        served.move_in("orders/orders.yaml", ORDERS.replace("scopes: orders:read", "scopes: orders:raed", 1))
+        refusal = wait_until(lambda: daemon.status().get("policy", {}).get("refused"), "the mistake is refused")
+        assert "orders/orders.yaml:6" in refusal, refusal
+        assert served.status(daemon, "/orders") == 200
+
+
+def test_a_folder_of_files_is_exchanged_by_a_link():
+    """A ConfigMap of several files: all of them are links through `..data`, which is renamed."""
+    with Served() as served:
+        folder = served.stage.folder / "map"
+        for version, text in {"one": ORDERS, "two": CUSTOMERS}.items():
+            served.stage.write(f"map/..{version}/common.yaml", COMMON.replace("keys/", "../keys/"))
+            served.stage.write(f"map/..{version}/services.yaml", text)
+        served.stage.write("keys/jwks.json", (served.stage.folder / "jwks.json").read_text())
+        os.symlink("..one", folder / "..data")
+        for name in ("common.yaml", "services.yaml"):
+            os.symlink(f"..data/{name}", folder / name)
+        daemon = served.serve(policy="map")
+        assert served.status(daemon, "/orders") == 200
+        os.symlink("..two", folder / "..next")
+        os.rename(folder / "..next", folder / "..data")
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "the new files decide")
+        assert served.status(daemon, "/orders") == 403
+
+
+def test_flags_name_several_files():
+    with Served() as served:
+        files = [served.stage.folder / "policies" / name for name in ("common.yaml", "orders/orders.yaml")]
+        flags = [part for file in files for part in ("--policy", file)] + ["--environment", "staging"]
+        daemon = served.serve(*flags)
+        assert served.status(daemon, "/orders", host="api.example.org") == 200
+        # The same as the folder: a restart on it changes nothing.
+        label = daemon.policy_label()
+        assert daemon.terminate() == 0
+        daemon = served.serve(environment="staging")
+        assert daemon.policy_label() == label
+
+
+def test_a_daemon_without_its_environment_does_not_start():
+    with Served() as served:
+        for environment, found in (("nowhere", "nowhere"), ('""', "environment")):
+            daemon = served.stage.daemon(wait=False, name="refused", config=(
+                "store: refused-store\npolicy: policies\nhttp: {{ address: \"{http}\" }}\n"
+                + f"environment: {environment}\n"))
+            assert daemon.process.wait() == 2 and found in daemon.log_text(), daemon.log_text()
+        daemon = served.stage.daemon(
+            wait=False, name="unnamed", config="store: unnamed-store\npolicy: policies\nhttp: {{ address: \"{http}\" }}\n")
+        assert daemon.process.wait() == 2
+        assert "`prod` and `staging`" in daemon.log_text() and "--environment" in daemon.log_text(), daemon.log_text()
+
+
+def test_a_folder_that_was_rolled_back_is_held_back():
+    with Served() as served:
+        daemon = served.serve()
+        served.move_in("orders/more.yaml", CUSTOMERS)
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "the second policy decides")
+        cli("policy", "rollback", "-m", "no customers yet", "--admin", daemon.admin, check=0)
+        assert served.status(daemon, "/customers") == 403
+        assert daemon.terminate() == 0
+        daemon = served.serve()
+        assert served.status(daemon, "/customers") == 403 and daemon.status()["policy"]["held_back"]
+        served.move_in("orders/more.yaml", CUSTOMERS + "# once more\n")
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "a file that was changed decides")

@@ -65,8 +65,20 @@ import Testing
     @Test func isKnownBesideItsFile() throws {
         let policy = try PublisherReviewTests.policy()
         let active = try PublisherKeptTests.published(policy)
-        #expect(active.hasPublications && active.isPublished(beside: Array(policy.utf8)))
-        #expect(!active.isPublished(beside: Array((policy + "\n").utf8)))
+        func bundle(_ text: String, name: String = "", environment: String? = nil) throws -> PolicyBundle {
+            try #require(
+                PolicyBundle(
+                    files: [PolicyBundle.File(name: name, bytes: Array(text.utf8))], environment: environment))
+        }
+        let same = try bundle(policy)
+        let renamed = try bundle(policy, name: "renamed.yaml")
+        let changed = try bundle(policy + "\n")
+        let elsewhere = try bundle(policy, name: "policy.yaml", environment: "prod")
+        let more = try bundle("scopecheck: 1\n", name: "more.yaml")
+        let two = try #require(PolicyBundle(files: renamed.files + more.files, environment: nil))
+        #expect(active.hasPublications && active.isPublished(beside: same))
+        #expect(active.isPublished(beside: renamed), "one file has no name of its own")
+        for other in [changed, elsewhere, two] { #expect(!active.isPublished(beside: other)) }
         #expect(!PolicyBundle(source: Array(policy.utf8)).hasPublications)
     }
 }

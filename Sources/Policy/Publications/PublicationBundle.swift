@@ -45,10 +45,15 @@ extension PolicyBundle {
     /// Whether any service has published something into it.
     public var hasPublications: Bool { files.contains { $0.name.hasPrefix(PolicyBundle.publishedPrefix) } }
 
-    /// Whether it is a policy of the one file, and beside it nothing but what services have published.
-    public func isPublished(beside file: [UInt8]) -> Bool {
+    /// Whether it is that policy, and beside it nothing but what services have published.
+    public func isPublished(beside policy: PolicyBundle) -> Bool {
         let own = files.filter { !$0.name.hasPrefix(PolicyBundle.publishedPrefix) }
-        return environment == nil && own.count == 1 && own[0].bytes == file
+        guard environment == policy.environment, own.count == policy.files.count else { return false }
+        // The name of one file alone is not part of its version.
+        let isNamed = own.count > 1 || environment != nil
+        return zip(own, policy.files).allSatisfy {
+            $0.bytes == $1.bytes && (!isNamed || $0.name.utf8.elementsEqual($1.name.utf8))
+        }
     }
 
     /// The policy with what has been published into another one, of the services that are named.

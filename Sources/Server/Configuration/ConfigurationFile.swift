@@ -77,7 +77,14 @@ public struct ConfigurationFile {
         let top = section(root, "the configuration", topKeys)
         var settings = DaemonSettings(store: path(top["store"]) ?? "")
         if top["store"] == nil { add(root, "`store` is missing", "name the folder of the store") }
-        settings.policy = path(top["policy"])
+        let paths = items(top["policy"]).compactMap { path($0) }
+        if top["policy"] != nil, paths.isEmpty { add(top["policy"], "`policy` names nothing", "name files or folders") }
+        if !paths.isEmpty { settings.policy = PolicyPlaces(paths: paths, environment: string(top["environment"])) }
+        if paths.isEmpty, let environment = top["environment"] {
+            add(
+                environment, "`environment` without `policy`",
+                "name the policy's files, or remove it: `scopecheck policy apply --environment` says it for a version")
+        }
         readSignatures(top["policy_signatures"], &settings)
         if let value = number(top["workers"], 1...64) { settings.workers = value }
         if let value = byteCount(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }
@@ -198,7 +205,8 @@ public struct ConfigurationProblems: Error, CustomStringConvertible {
 }
 
 private let topKeys = [
-    "policy", "store", "store_map_bytes", "workers", "fastcgi", "http", "spop", "admin", "allow_remote", "limits",
+    "policy", "environment", "store", "store_map_bytes", "workers", "fastcgi", "http", "spop", "admin", "allow_remote",
+    "limits",
     "keys", "token_cache", "denial_log", "documents", "transaction_tokens",
     "policy_signatures", "drift",
 ]

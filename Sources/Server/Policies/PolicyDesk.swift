@@ -29,7 +29,7 @@ final class PolicyDesk: Sendable, Fetches {
     private let board: SnapshotBoard
     let log: EventLog
     let clock: AnchoredClock
-    let policyFile: String?
+    let places: PolicyPlaces?
     /// nil where versions need no signatures. Where they do, files are not read.
     let signing: SigningRule?
     /// Held from before the pointer moves until the snapshot is published, so that what comes in is made one after the
@@ -50,14 +50,14 @@ final class PolicyDesk: Sendable, Fetches {
 
     init(
         store: PolicyStore, loader: PolicyLoader, board: SnapshotBoard, log: EventLog, clock: AnchoredClock,
-        settings: KeySettings, policyFile: String?, signing: SigningRule? = nil, introspections: IntrospectionRecords
+        settings: KeySettings, places: PolicyPlaces?, signing: SigningRule? = nil, introspections: IntrospectionRecords
     ) {
         self.store = store
         self.loader = loader
         self.board = board
         self.log = log
         self.clock = clock
-        self.policyFile = signing == nil ? policyFile : nil
+        self.places = signing == nil ? places : nil
         self.signing = signing
         shadow = ShadowDesk(store: store, log: log, clock: clock)
         keyring = Keyring(store: store, settings: settings, log: log, clock: clock)
@@ -78,16 +78,16 @@ final class PolicyDesk: Sendable, Fetches {
             return
         }
         let restored = try loader.restore(now: clock.nowSeconds())
-        if let policyFile {
+        if let places {
             do {
-                try load(policyFile, givesWay: false)
+                try load(places, givesWay: false)
                 return
             } catch {
-                let isHeldBack = noteRefusal(policyFile, error)
+                let isHeldBack = noteRefusal(places, error)
                 guard restored != nil else {
-                    throw StartRefusal(description: "the policy `\(policyFile)` is refused:\n\(error)")
+                    throw StartRefusal(description: "the policy `\(places.label)` is refused:\n\(error)")
                 }
-                if !isHeldBack { logRefusal(policyFile, "\(error)") }
+                if !isHeldBack { logRefusal(places, "\(error)") }
             }
         }
         if let restored {
@@ -111,7 +111,7 @@ final class PolicyDesk: Sendable, Fetches {
 
     /// Loads the policy file on a thread of its own; while one load is under way, once more after it.
     func reload() {
-        guard policyFile != nil else {
+        guard places != nil else {
             log.write(
                 .warning, "reload_ignored",
                 signing == nil
@@ -153,48 +153,47 @@ final class PolicyDesk: Sendable, Fetches {
     }
 
     private func loadOnce() {
-        guard let policyFile else { return }
+        guard let places else { return }
         do {
-            try load(policyFile, givesWay: true)
+            try load(places, givesWay: true)
         } catch {
-            if !noteRefusal(policyFile, error) { logRefusal(policyFile, "\(error)") }
+            if !noteRefusal(places, error) { logRefusal(places, "\(error)") }
         }
     }
 
-    private func load(_ file: String, givesWay: Bool) throws {
-        let folder = Files.split(try Files.absolute(file)).folder
+    private func load(_ places: PolicyPlaces, givesWay: Bool) throws {
         var attempts = 32
         while true {
             attempts -= 1
             // What services publish meanwhile must not be undone by a file that was joined with what they had before.
             let before = try store.active()?.version
-            let loaded = try loader.version(ofFile: file, folder: folder, givesWay: givesWay)
+            let loaded = try loader.version(of: places, givesWay: givesWay)
             do {
                 _ = try change(
-                    to: loaded.version, cause: ActivationCause(kind: .file), folder: folder, expecting: before,
-                    file: loaded.file)
+                    to: loaded.version, cause: ActivationCause(kind: .file), folder: loaded.folder, expecting: before,
+                    file: loaded.source)
                 break
             } catch PolicyChangeRefusal.moved where attempts > 0 {
                 continue
             }
         }
-        loader.note(file, now: clock.nowSeconds(), refusal: nil)
+        loader.note(places.label, now: clock.nowSeconds(), refusal: nil)
     }
 
     /// - Returns: whether the file is held back, which is nobody's mistake.
-    private func noteRefusal(_ file: String, _ error: any Error) -> Bool {
-        loader.note(file, now: clock.nowSeconds(), refusal: "\(error)")
+    private func noteRefusal(_ places: PolicyPlaces, _ error: any Error) -> Bool {
+        loader.note(places.label, now: clock.nowSeconds(), refusal: "\(error)")
         guard case .store(.heldBack(let version)) = error as? PolicyChangeRefusal else { return false }
         log.write(
             .warning, "policy_file_held_back",
-            "the policy file is not applied: \(error)", [("file", file), ("version", version.description)])
+            "the policy file is not applied: \(error)", [("file", places.label), ("version", version.description)])
         return true
     }
 
-    private func logRefusal(_ file: String, _ refusal: String) {
+    private func logRefusal(_ places: PolicyPlaces, _ refusal: String) {
         log.write(
             .error, "policy_refused", "the policy file is refused and the policy in force goes on serving",
-            [("file", file), ("why", refusal)])
+            [("file", places.label), ("why", refusal)])
     }
 
     // MARK: publishing
@@ -312,7 +311,7 @@ final class PolicyDesk: Sendable, Fetches {
         if let signing { return signing.folder }
         if !activation.folder.isEmpty { return activation.folder }
         // Older builds knew the policy file's folder only.
-        return policyFile.map { Files.split($0).folder } ?? ""
+        return places?.paths.first.map { Files.split($0).folder } ?? ""
     }
 
     private func wakeWaiters() {
@@ -351,12 +350,12 @@ final class PolicyDesk: Sendable, Fetches {
     var introspectionStatus: [IntrospectionStatus] { introspection.status }
     var statusListStatus: [StatusListStatus] { statusLists.status }
     var lastLoad: PolicyLoader.Outcome? { loader.lastOutcome }
-    /// The version of the policy file that does not come back by itself; nil also when it cannot be told.
     /// The environment that the policy in force was read for.
     var environment: String? {
         activation.flatMap { (try? store.environment($0.version)) ?? nil }
     }
-    var heldBack: Digest? { policyFile == nil ? nil : (try? store.heldBack()) ?? nil }
+    /// The version of the policy file that does not come back by itself; nil also when it cannot be told.
+    var heldBack: Digest? { places == nil ? nil : (try? store.heldBack()) ?? nil }
 
     func info() -> VersionInfo? {
         guard let activation else { return nil }

@@ -62,38 +62,47 @@ final class PolicyLoader: Sendable {
         return active
     }
 
-    /// A policy file as it was read: the version that it becomes, and the hash of its own bytes.
-    struct LoadedFile {
+    /// A policy as it was read from files.
+    struct LoadedFiles {
+        /// What it becomes, with what services have published.
         var version: Digest
-        var file: Digest
+        /// What the files alone are.
+        var source: Digest
+        /// Absolute: where relative paths of key files start.
+        var folder: String
     }
 
-    /// The version of a file's content: known already, or compiled by a child.
+    /// The version of what files hold: known already, or compiled by a child.
     /// - Parameter givesWay: whether requests are answered meanwhile, which go first.
-    func version(ofFile file: String, folder: String, givesWay: Bool) throws -> LoadedFile {
-        let source = try Files.read(file, bytesMax: PolicyBundle.bytesMax).bytes
-        let own = PolicyStore.version(ofSource: source.span)
-        return LoadedFile(
-            version: try version(of: source, own, file: file, folder: folder, givesWay: givesWay), file: own)
+    func version(of places: PolicyPlaces, givesWay: Bool) throws -> LoadedFiles {
+        let files = try PolicyFiles.read(places.paths)
+        let bundle = try files.bundle(environment: places.environment)
+        let source = PolicyStore.version(ofSource: bundle.encoded.span)
+        let folder = try Files.absolute(files.folder)
+        return LoadedFiles(
+            version: try version(of: bundle, source, places, folder: folder, givesWay: givesWay), source: source,
+            folder: folder)
     }
 
     private func version(
-        of source: [UInt8], _ version: Digest, file: String, folder: String, givesWay: Bool
+        of bundle: PolicyBundle, _ version: Digest, _ places: PolicyPlaces, folder: String, givesWay: Bool
     ) throws -> Digest {
         let parent = try store.active()?.version
-        if let parent, let active = try publishedInto(parent) {
-            if active.isPublished(beside: source) { return parent }
-            return try addKeeping(parent, file: file, version, folder: folder, givesWay: givesWay)
-        }
-        if try isUsable(version) { return version }
-        let name = try run(
-            ["policy", "load", file] + place(folder, parent) + (givesWay ? ["--give-way"] : []),
-            "the check of the policy")
-        guard name == version.description else {
+        let active = try parent.flatMap { try publishedInto($0) }
+        if let parent, let active, active.isPublished(beside: bundle) { return parent }
+        if active == nil, try isUsable(version) { return version }
+        // What services have published does not stand in the files, and stays.
+        let kept = active == nil ? [] : option("keep-publications-of", parent?.description ?? "")
+        let answer = try run(
+            ["policy", "load"] + place(folder, parent) + kept + option("environment", places.environment ?? "")
+                + (givesWay ? ["--give-way"] : []) + ["--"] + places.paths, "the check of the policy")
+        let names = answer.split(separator: " ").compactMap { Digest(hexadecimal: String($0)) }
+        guard names.first == version, names.count == (active == nil ? 1 : 2) else {
             throw PolicyChangeRefusal.policy(
-                "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
+                "`\(places.label)` changed while it was read; it is loaded again when a file is renamed into place, or "
+                    + "on SIGHUP")
         }
-        return version
+        return names[names.count - 1]
     }
 
     /// The bundle of a version into which services have published something; nil for any other.
@@ -104,21 +113,6 @@ final class PolicyLoader: Sendable {
             let bundle = PolicyBundle(decoding: source), bundle.hasPublications
         else { return nil }
         return bundle
-    }
-
-    /// What services have published does not stand in the file, and stays.
-    private func addKeeping(
-        _ active: Digest, file: String, _ version: Digest, folder: String, givesWay: Bool
-    ) throws -> Digest {
-        let answer = try run(
-            ["policy", "load", file] + place(folder, active) + ["--keep-publications-of", active.description]
-                + (givesWay ? ["--give-way"] : []), "the check of the policy")
-        let names = answer.split(separator: " ").compactMap { Digest(hexadecimal: String($0)) }
-        guard names.count == 2, names[0] == version else {
-            throw PolicyChangeRefusal.policy(
-                "`\(file)` changed while it was read; it is loaded again when it is renamed into place")
-        }
-        return names[1]
     }
 
     /// Runs what writes to the store in another process; old versions are not removed meanwhile.

@@ -15,8 +15,11 @@ struct Serve: ParsableCommand {
     @Option(help: "Configuration file; flags given as well win over it.")
     var config: String?
 
-    @Option(help: "Policy file.")
-    var policy: String?
+    @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`; given several times, they are one policy.")
+    var policy: [String] = []
+
+    @Option(help: "The environment that the policy is read for, when it has several.")
+    var environment: String?
 
     @Option(help: "How many trusted keys must have signed a policy, 1 to 64.")
     var requireSignatures: Int?
@@ -49,6 +52,9 @@ struct Serve: ParsableCommand {
     var fastcgiProfile: String?
 
     func validate() throws {
+        guard !policy.contains("-") else {
+            throw ValidationError("the policy is read again later, which standard input cannot be; name a file")
+        }
         if let workers, !(1...64).contains(workers) { throw ValidationError("--workers is 1 to 64") }
         if let requireSignatures, !(1...64).contains(requireSignatures) {
             throw ValidationError("--require-signatures is 1 to 64; leave it out to take unsigned policies")
@@ -80,7 +86,15 @@ struct Serve: ParsableCommand {
         guard !settings.store.isEmpty else {
             throw fail("no store: give --store FOLDER or `store:` in the configuration file")
         }
-        if let policy { settings.policy = policy }
+        if !policy.isEmpty { settings.policy = PolicyPlaces(paths: policy) }
+        if let environment {
+            guard settings.policy != nil else {
+                throw fail(
+                    "--environment without a policy; give --policy too, or name it where the version is made: "
+                        + "`scopecheck policy apply --environment \(environment)`")
+            }
+            settings.policy?.environment = environment
+        }
         if let requireSignatures { settings.requiredSignatures = requireSignatures }
         if let trustedKeys { settings.trustedKeysFile = trustedKeys }
         if let workers { settings.workers = workers }

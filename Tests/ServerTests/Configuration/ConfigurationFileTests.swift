@@ -74,7 +74,7 @@ import Testing
             denial_log: { lines_per_second: 7 }
             """
         ).get()
-        #expect(settings.policy == "/etc/scopecheck/policy.yaml")
+        #expect(settings.policy == PolicyPlaces(paths: ["/etc/scopecheck/policy.yaml"]))
         #expect(settings.store == "/etc/scopecheck/../store")
         #expect(settings.storeMapBytes == 2 << 30)
         #expect(settings.workers == 3)

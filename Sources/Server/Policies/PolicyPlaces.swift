@@ -1,0 +1,113 @@
+internal import Kernel
+
+/// The files and folders that the daemon takes its policy from.
+public struct PolicyPlaces: Sendable, Equatable {
+    /// At least one; a folder stands for every `*.yaml` and `*.yml` below it.
+    public var paths: [String]
+    /// nil for a policy that has none.
+    public var environment: String?
+
+    public init(paths: [String], environment: String? = nil) {
+        self.paths = paths
+        self.environment = environment
+    }
+
+    /// How messages name them.
+    var label: String { (paths.first ?? "") + (paths.count > 1 ? " and \(paths.count - 1) more" : "") }
+}
+
+/// Tells when the files of the policy may have changed: one was renamed into place in a folder that it is in.
+///
+/// Nothing is reported of a file that is written or removed in place; SIGHUP says so. Folders kept by symbolic links
+/// (`..data`) change under a name that is no file's.
+struct PolicyWatch: ~Copyable {
+    /// Beyond this the policy is read again on SIGHUP only.
+    static let foldersMax = 1_000
+    private static let depthMax = 32
+    private static let namesMax = 100_000
+
+    private let places: PolicyPlaces?
+    private let log: EventLog
+    private var watch: FolderWatch
+    /// Folders of which every name counts.
+    private var whole: Set<String>
+    var raw: Int32 { watch.raw }
+
+    /// - Throws: when what the daemon was told to read cannot be watched.
+    init(_ places: PolicyPlaces?, log: EventLog) throws(SystemError) {
+        var watch = try FolderWatch()
+        var whole: Set<String> = []
+        for path in places?.paths ?? [] {
+            let isFolder = PolicyWatch.isFolder(path)
+            try watch.add(folder: isFolder ? path : Files.split(path).folder)
+            if isFolder { whole.insert(path) }
+        }
+        self.places = places
+        self.log = log
+        self.watch = watch
+        self.whole = whole
+        followNewFolders()
+    }
+
+    /// Whether anything happened since the last call after which the policy is to be read again.
+    mutating func hasChanged() -> Bool {
+        var result = false
+        for change in watch.changes() where counts(change) { result = true }
+        if result { followNewFolders() }
+        return result
+    }
+
+    private mutating func counts(_ change: FolderChange) -> Bool {
+        switch change {
+        case .eventsLost: return true
+        case .renamedInto(let folder, let name):
+            if name.hasPrefix("..") { return true }
+            if whole.contains(folder) { return !name.hasPrefix(".") }
+            return places?.paths.contains { Files.split($0) == (folder, name) } ?? false
+        case .folderGone(let folder):
+            whole.remove(folder)
+            // One below another: what was in it is gone from the policy, or has another name.
+            guard places?.paths.contains(where: { $0 == folder || Files.split($0).folder == folder }) ?? false else {
+                return true
+            }
+            log.write(
+                .warning, "policy_folder_gone",
+                "the folder `\(folder)` was moved or removed; restart to follow the policy in it again")
+            return false
+        }
+    }
+
+    /// Also after SIGHUP: a folder that was made, not moved, into one of the policy's is not reported.
+    mutating func followNewFolders() {
+        for path in places?.paths ?? [] where whole.contains(path) { follow(below: path, depth: 1) }
+    }
+
+    private mutating func follow(below folder: String, depth: Int) {
+        guard depth <= PolicyWatch.depthMax,
+            let names = try? Files.names(in: folder, namesMax: PolicyWatch.namesMax)
+        else { return }
+        for name in names where !name.hasPrefix(".") {
+            let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+            // What cannot be looked at is refused when the policy is read.
+            guard (try? Files.kind(path, followsLinks: false)) == .folder else { continue }
+            guard whole.contains(path) || whole.count < PolicyWatch.foldersMax else {
+                log.write(
+                    .warning, "policy_folders_unwatched",
+                    "the policy has more than \(PolicyWatch.foldersMax) folders, and changes in `\(path)` are seen on "
+                        + "SIGHUP only")
+                return
+            }
+            do throws(SystemError) {
+                try watch.add(folder: path)
+                whole.insert(path)
+            } catch {
+                log.write(.warning, "policy_folder_unwatched", "changes in `\(path)` are seen on SIGHUP only: \(error)")
+            }
+            follow(below: path, depth: depth + 1)
+        }
+    }
+
+    private static func isFolder(_ path: String) -> Bool {
+        (try? Files.kind(path, followsLinks: true)) == .folder
+    }
+}
