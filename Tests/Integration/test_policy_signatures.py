@@ -9,6 +9,7 @@ import signal
 import struct
 import time
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from daemon import POLICY, Stage, cli
@@ -37,7 +38,9 @@ class Person:
     def __init__(self, stage, name):
         self.name = name
         self.private = ed25519.Ed25519PrivateKey.generate()
-        x, d = self.private.public_key().public_bytes_raw(), self.private.private_bytes_raw()
+        raw = serialization.Encoding.Raw
+        x = self.private.public_key().public_bytes(raw, serialization.PublicFormat.Raw)
+        d = self.private.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
         self.jwk = {"kty": "OKP", "crv": "Ed25519", "kid": name, "x": b64(x)}
         self.key = stage.write(f"keys/{name}.jwk", json.dumps({**self.jwk, "d": b64(d)}))
 
