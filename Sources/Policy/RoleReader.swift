@@ -105,53 +105,49 @@ extension ModelReader {
     /// Adds the scopes of a list, implications and wildcards expanded, to those that are being gathered.
     /// - Returns: whether all of them are good.
     func addApproved(_ node: Int, _ what: String) -> Bool {
-        guard let members = listOrOne(node, what, example: "[orders:read]") else { return false }
-        var seen: [String: Int] = [:]
-        var isGood = true
-        for member in members {
-            guard let name = text(member, "an approved scope", example: "orders:read") else {
-                isGood = false
-                continue
-            }
-            if let first = seen[name] {
-                repeated(member, "scope", first: first)
-                isGood = false
-                continue
-            }
-            seen[name] = member
-            if !addApprovedScope(name, member) { isGood = false }
-            guard hasRoomForApproved(at: member) else { return false }
-        }
-        return isGood
+        eachOfList(node, what, of: ("scope", "an approved scope"), example: "orders:read") { addApprovedScope($0, $1) }
     }
 
     /// Adds what the roles of a list stand for.
     func addRoles(_ node: Int) -> Bool {
-        guard let members = listOrOne(node, "`roles` of a client", example: "[billing]") else { return false }
-        var seen: [String: Int] = [:]
-        var isGood = true
-        for member in members {
-            guard let name = text(member, "a role", example: "billing") else {
-                isGood = false
-                continue
-            }
-            if let first = seen[name] {
-                repeated(member, "role", first: first)
-                isGood = false
-                continue
-            }
-            seen[name] = member
+        eachOfList(node, "`roles` of a client", of: ("role", "a role"), example: "billing") { name, member in
             guard let role = approvals.roles[name] else {
                 sink.error(
                     .unknownRole, at: position(member), "unknown role \(quoted(name))",
                     mend: didYouMean(
                         name, among: approvals.roles.keys.sorted(), otherwise: "declare it under `roles`"))
+                return false
+            }
+            approvals.roles[name]?.isUsed = true
+            guard let scopes = role.scopes else { return false }
+            approvals.expansion.add(expanded: scopes)
+            return true
+        }
+    }
+
+    /// Adds each name of a list to what is being gathered, until there is no more room.
+    /// - Parameter member: what messages call one of them, alone and with its article.
+    /// - Returns: whether all of them are good, and no name is there twice.
+    private func eachOfList(
+        _ node: Int, _ what: String, of member: (noun: String, article: String), example: String,
+        _ add: (_ name: String, _ node: Int) -> Bool
+    ) -> Bool {
+        guard let members = listOrOne(node, what, example: "[\(example)]") else { return false }
+        var seen: [String: Int] = [:]
+        var isGood = true
+        for one in members {
+            guard let name = text(one, member.article, example: example) else {
                 isGood = false
                 continue
             }
-            approvals.roles[name]?.isUsed = true
-            if let scopes = role.scopes { approvals.expansion.add(expanded: scopes) } else { isGood = false }
-            guard hasRoomForApproved(at: member) else { return false }
+            if let first = seen[name] {
+                repeated(one, member.noun, first: first)
+                isGood = false
+                continue
+            }
+            seen[name] = one
+            if !add(name, one) { isGood = false }
+            guard hasRoomForApproved(at: one) else { return false }
         }
         return isGood
     }

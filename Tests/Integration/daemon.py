@@ -52,6 +52,15 @@ services:
       - { match: GET /**, scopes: orders:admin }
 """
 
+# A configuration whose policy comes in by commands.
+SERVE = """\
+store: {folder}/store
+workers: 2
+admin: {{ address: "{admin}" }}
+fastcgi: {{ address: "{fastcgi}" }}
+http: {{ address: "{http}" }}
+"""
+
 
 def cli(*arguments, stdin=None, check=None, seconds=PATIENCE * 2):
     """Runs one command of the binary: (exit status, stdout, stderr)."""

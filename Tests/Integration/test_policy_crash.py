@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 
-from daemon import POLICY, Stage, cli
+from daemon import POLICY, SERVE, Stage, cli
 from harness import ROOT, Settings, need, request, wait_until
 
 DEBUG = pathlib.Path(os.environ.get("SCOPECHECK_DEBUG_BINARY", ROOT / ".build/debug/scopecheck"))
@@ -20,13 +20,6 @@ ADD = [f"{step}.{stage}" for step in ("add-begin", "add-source", "add-tables", "
 ACTIVATE = [f"activate.{stage}" for stage in STAGES] + ["activate-pointer.before", "activate-pointer.after"]
 ROLLBACK = [f"rollback.{stage}" for stage in STAGES]
 PRUNE = [f"{step}.{stage}" for step in ("prune-record", "prune-source", "prune-tables") for stage in STAGES]
-SERVE = """\
-store: {folder}/store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-"""
 
 
 def table(rows):

@@ -2,18 +2,11 @@
 
 import json
 
-from daemon import POLICY, Stage, cli
+from daemon import POLICY, SERVE, Stage, cli
 from harness import wait_until
 
 READ = "match: GET /orders, scopes: orders:read"
 NARROW = POLICY.replace(READ, "match: GET /orders, scopes: orders:admin")
-SERVE = """\
-store: {folder}/store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-"""
 
 
 class Shadowed(Stage):

@@ -12,20 +12,13 @@ import time
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from daemon import POLICY, Stage, cli
+from daemon import POLICY, SERVE, Stage, cli
 from harness import request, wait_until
 from lmdb_files import Environment
 
 NARROW = POLICY.replace("match: GET /orders, scopes: orders:read", "match: GET /orders, scopes: orders:admin")
 OTHER = POLICY + "# another\n"
-SERVE = """\
-store: {folder}/store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-policy_signatures: {{ require: 2, trusted_keys: "{folder}/trusted/jwks.json" }}
-"""
+SIGNED = SERVE + 'policy_signatures: {{ require: 2, trusted_keys: "{folder}/trusted/jwks.json" }}\n'
 
 
 def b64(data):
@@ -62,7 +55,7 @@ def rollback_text(version, serial, source, source_serial):
 
 
 class Signed(Stage):
-    def __init__(self, config=SERVE, **options):
+    def __init__(self, config=SIGNED, **options):
         super().__init__()
         self.people = [Person(self, name) for name in ("alice", "bo", "carol")]
         self.stranger = Person(self, "mallory")

@@ -11,19 +11,12 @@ import threading
 import time
 
 from backend import EchoBackend
-from daemon import POLICY, Stage, cli
+from daemon import POLICY, SERVE, Stage, cli
 from haproxy import Haproxy
 from harness import Connection, Load, Nginx, connect, need, program, request, wait_until
 
 READ = "match: GET /orders, scopes: orders:read"
 NARROW = POLICY.replace(READ, "match: GET /orders, scopes: orders:admin")
-SERVE = """\
-store: {folder}/store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-"""
 SPOP = 'spop: {{ address: "{spop}" }}\n'
 # Applies under load; each is durable, so that a slow disk makes many of them long.
 APPLIES = int(os.environ.get("SCOPECHECK_APPLIES", "1000"))
