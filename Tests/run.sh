@@ -79,7 +79,7 @@ counted() {
 heading "Debian packages"
 Tests/install.sh libfcgi-dev libssl-dev liblmdb-dev pkg-config nginx:nginx-light lighttpd:lighttpd \
     apache2:apache2-bin haproxy:haproxy openssl:openssl curl ca-certificates gcc zlib1g-dev valgrind:valgrind \
-    objcopy:binutils python3 python3-cryptography python3-yaml pypi:joserfc || exit 1
+    objcopy:binutils python3 python3-cryptography python3-jsonschema python3-yaml pypi:joserfc || exit 1
 command -v swift >/dev/null || {
     echo "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH" >&2
     exit 1
