@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -255,6 +256,25 @@ def test_a_folder_of_files_is_exchanged_by_a_link():
         os.rename(folder / "..next", folder / "..data")
         wait_until(lambda: served.status(daemon, "/customers") == 200, "the new files decide")
         assert served.status(daemon, "/orders") == 403
+
+
+def test_a_folder_is_exchanged_itself():
+    """Releases beside each other, and a link to the current one."""
+    with Served() as served:
+        folder = served.stage.folder
+        for name in ("one", "two"):
+            shutil.copytree(folder / "policies", folder / "releases" / name)
+        os.symlink("releases/one", folder / "current")
+        daemon = served.serve(policy="current/")
+        assert served.status(daemon, "/orders") == 200
+        (folder / "releases/two/customers.yaml").write_text(CUSTOMERS)
+        os.symlink("releases/two", folder / "next")
+        os.rename(folder / "next", folder / "current")
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "the release that the link names decides")
+        # What changes in it counts from then on.
+        beside = served.stage.write("beside", CUSTOMERS.replace("customers", "clients"))
+        os.replace(beside, folder / "releases/two/customers.yaml")
+        wait_until(lambda: served.status(daemon, "/clients") == 200, "a file of the new release decides")
 
 
 def test_flags_name_several_files():

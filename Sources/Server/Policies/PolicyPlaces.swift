@@ -8,7 +8,11 @@ public struct PolicyPlaces: Sendable, Equatable {
     public var environment: String?
 
     public init(paths: [String], environment: String? = nil) {
-        self.paths = paths
+        self.paths = paths.map { path in
+            var path = path
+            while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
+            return path
+        }
         self.environment = environment
     }
 
@@ -19,7 +23,7 @@ public struct PolicyPlaces: Sendable, Equatable {
 /// Tells when the files of the policy may have changed: one was renamed into place in a folder that it is in.
 ///
 /// Nothing is reported of a file that is written or removed in place; SIGHUP says so. Folders kept by symbolic links
-/// (`..data`) change under a name that is no file's.
+/// change under a name that is no file's (`..data`), or are exchanged themselves (`current`).
 struct PolicyWatch: ~Copyable {
     /// Beyond this the policy is read again on SIGHUP only.
     static let foldersMax = 1_000
@@ -38,9 +42,8 @@ struct PolicyWatch: ~Copyable {
         var watch = try FolderWatch()
         var whole: Set<String> = []
         for path in places?.paths ?? [] {
-            let isFolder = PolicyWatch.isFolder(path)
-            try watch.add(folder: isFolder ? path : Files.split(path).folder)
-            if isFolder { whole.insert(path) }
+            try watch.add(folder: Files.split(path).folder)
+            if PolicyWatch.isFolder(path) { whole.insert(path) }
         }
         self.places = places
         self.log = log
@@ -65,11 +68,9 @@ struct PolicyWatch: ~Copyable {
             if whole.contains(folder) { return !name.hasPrefix(".") }
             return places?.paths.contains { Files.split($0) == (folder, name) } ?? false
         case .folderGone(let folder):
-            whole.remove(folder)
-            // One below another: what was in it is gone from the policy, or has another name.
-            guard places?.paths.contains(where: { $0 == folder || Files.split($0).folder == folder }) ?? false else {
-                return true
-            }
+            // One that was named may come back under its name.
+            if places?.paths.contains(folder) ?? false { return true }
+            if whole.remove(folder) != nil { return true }
             log.write(
                 .warning, "policy_folder_gone",
                 "the folder `\(folder)` was moved or removed; restart to follow the policy in it again")
@@ -79,7 +80,19 @@ struct PolicyWatch: ~Copyable {
 
     /// Also after SIGHUP: a folder that was made, not moved, into one of the policy's is not reported.
     mutating func followNewFolders() {
-        for path in places?.paths ?? [] where whole.contains(path) { follow(below: path, depth: 1) }
+        for path in places?.paths ?? [] where whole.contains(path) {
+            follow(path)
+            follow(below: path, depth: 1)
+        }
+    }
+
+    private mutating func follow(_ folder: String) {
+        do throws(SystemError) {
+            try watch.add(folder: folder)
+            whole.insert(folder)
+        } catch {
+            log.write(.warning, "policy_folder_unwatched", "changes in `\(folder)` are seen on SIGHUP only: \(error)")
+        }
     }
 
     private mutating func follow(below folder: String, depth: Int) {
@@ -97,12 +110,7 @@ struct PolicyWatch: ~Copyable {
                         + "SIGHUP only")
                 return
             }
-            do throws(SystemError) {
-                try watch.add(folder: path)
-                whole.insert(path)
-            } catch {
-                log.write(.warning, "policy_folder_unwatched", "changes in `\(path)` are seen on SIGHUP only: \(error)")
-            }
+            follow(path)
             follow(below: path, depth: depth + 1)
         }
     }
