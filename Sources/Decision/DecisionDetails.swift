@@ -1,5 +1,6 @@
 internal import Octets
 public import PolicyTables
+internal import Signatures
 public import Tokens
 
 /// How the last decision came about, copied out for commands. Collected only when asked for, off the request path.
@@ -42,8 +43,32 @@ public struct DecisionDetails: Sendable {
     public var identity: [UInt8]?
     public var observedReason: Reason?
     public var observeUntil: Int64?
+    /// Whether what the service says of itself has an end.
+    public var isPublished = false
+    /// Whether the route binds parts of its path to claims.
+    public var hasBindings = false
+    /// Whether the backend gets a transaction token.
+    public var hasTransactionToken = false
+    public var introspection = IntrospectionUse.none
+    /// Whether the token is one that only its issuer can read.
+    public var isOpaque = false
+    /// Of a token that was refused: whether its header names an algorithm of this build.
+    public var isAlgorithmKnown = true
+    /// The same: whether its `iss` is one of the policy's.
+    public var isIssuerKnown = true
+    /// Whether it was worked out what the token's scopes amount to.
+    public var isGrantKnown = false
 
     public init() {}
+}
+
+/// What part an issuer's word has in a decision (RFC 7662).
+public enum IntrospectionUse: Sendable {
+    /// The issuer was not asked, and need not be as far as the decision came.
+    case none
+    case passed
+    /// Not active, not as the policy wants it, or not to be had.
+    case refused
 }
 
 /// What the policy approves for a client that is known by its identifier, in names.
@@ -99,6 +124,9 @@ extension DecisionState {
         details.route = [UInt8](copying: table.label(of: rule))
         details.ground = rule.ground
         details.observeUntil = rule.observeUntil > 0 ? rule.observeUntil : nil
+        details.isPublished = service.until != .max
+        details.hasBindings = rule.bindingCount > 0
+        details.hasTransactionToken = service.hasTransactionToken
         details.proof = rule.proof
         details.demandsNonce = rule.demandsNonce
         details.authenticationAgeSecondsMax =
@@ -127,10 +155,41 @@ extension DecisionState {
         details.revokedBy = revokedBy
     }
 
+    /// How far a token came that the verifier has refused.
+    mutating func collectRefused(_ token: Span<UInt8>, _ issuers: IssuerSnapshot) {
+        var index = JSONIndex()
+        guard let read = try? TokenDecode.read(token) else {
+            details.isIssuerKnown = false
+            return
+        }
+        if (try? index.read(read.headerText.span, limits: .header)) != nil, let root = index.root,
+            let name = index.member("alg", of: root, in: read.headerText.span)?.string(in: read.headerText.span)
+        {
+            details.isAlgorithmKnown = SignatureAlgorithm.named(name.span) != nil
+        }
+        guard (try? index.read(read.claimsText.span, limits: .claims)) != nil, let root = index.root,
+            let issuer = index.member("iss", of: root, in: read.claimsText.span)?.string(in: read.claimsText.span)
+        else {
+            details.isIssuerKnown = false
+            return
+        }
+        details.isIssuerKnown = issuers.issuers.contains { $0.settings.issuer == issuer }
+    }
+
+    mutating func collectIntrospection(_ check: TokenCheck, isOpaque: Bool) {
+        details.isOpaque = isOpaque
+        switch check {
+        case .token: details.introspection = .passed
+        case .refused: details.introspection = .refused
+        case .owed: break
+        }
+    }
+
     mutating func collectGrant(
         _ grant: Grant, of token: VerifiedToken, _ catalogue: borrowing Catalogue, _ reader: borrowing PolicyReader,
         now: Int64
     ) {
+        details.isGrantKnown = true
         details.granted = sortedNames(of: grant.scopes, catalogue)
         let expansion = ScopeExpansion(token.scopeText, catalogue, now: now)
         details.oldScopes = sortedNames(of: expansion.oldNames, catalogue)

@@ -79,14 +79,19 @@ extension DecisionState {
             if snapshot.issuers.issuers[token.issuerIndex].settings.introspection == .all {
                 // For the log, whatever the issuer says.
                 self.token = token
-                return introspect(bytes, digest, token.issuerIndex, snapshot, now: now, limits: limits)
+                let check = introspect(bytes, digest, token.issuerIndex, snapshot, now: now, limits: limits)
+                if collectsDetails { collectIntrospection(check, isOpaque: false) }
+                return check
             }
             tokens.insert(token, for: fingerprint)
             return .token(token)
         case .refused(let refusal):
             if refusal.isNoToken, !isLikeJWS(bytes), let issuer = introspectingIssuer(service, snapshot.issuers) {
-                return introspect(bytes, digest, issuer, snapshot, now: now, limits: limits)
+                let check = introspect(bytes, digest, issuer, snapshot, now: now, limits: limits)
+                if collectsDetails { collectIntrospection(check, isOpaque: true) }
+                return check
             }
+            if collectsDetails { collectRefused(bytes, snapshot.issuers) }
             // Only what can never come right under these keys is remembered.
             if refusal == .signatureInvalid {
                 refusedTokens.insert(refusal, for: fingerprint, generation: snapshot.issuers.generation)

@@ -131,6 +131,7 @@ public enum DiagnosticCode: String, Sendable, CaseIterable {
     case observeEnded = "observe_ended"
     case audienceElsewhere = "audience_elsewhere"
     case literalWildcard = "literal_wildcard"
+    case unknownMethod = "unknown_method"
     case opensNothing = "opens_nothing"
     case unheldScope = "unheld_scope"
     case unusedValue = "unused_value"

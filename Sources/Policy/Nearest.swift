@@ -2,7 +2,7 @@
 ///
 /// Close is at most a third of the name's length in edits (insert, remove, replace, swap of neighbours), and
 /// at least one. Ties go to the name that comes first.
-func nearest(to text: String, among names: some Sequence<String>) -> String? {
+package func nearest(to text: String, among names: some Sequence<String>) -> String? {
     let wanted = Array(text.utf8.prefix(nearestBytesMax + 1))
     guard !wanted.isEmpty, wanted.count <= nearestBytesMax else { return nil }
     var best: String?

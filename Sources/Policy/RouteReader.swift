@@ -130,7 +130,10 @@ extension ModelReader {
     private func string(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 
     private func readMethods(_ text: ArraySlice<UInt8>, _ node: Int) -> [String]? {
-        if let only = plainMethod(text) { return [only] }
+        if let only = plainMethod(text) {
+            warn(ofUnknownMethod: only, at: 0, in: node)
+            return [only]
+        }
         var result: [String] = []
         for part in text.split(separator: 0x2C, omittingEmptySubsequences: false) {
             let offset = part.startIndex - text.startIndex
@@ -155,6 +158,7 @@ extension ModelReader {
                         mend: "write several routes"), in: node)
                 return nil
             }
+            warn(ofUnknownMethod: method, at: offset, in: node)
             result.append(method)
         }
         return result

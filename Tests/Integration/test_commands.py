@@ -6,6 +6,7 @@ import time
 
 import issuer
 from daemon import POLICY, Stage, cli
+from harness import wait_until
 
 BAD = POLICY.replace("match: GET /orders, scopes: orders:read", "match: GET /orders, scopes: orders:reed")
 TESTS = """\
@@ -22,8 +23,58 @@ def test_help():
                   ["token", "mint"], ["keys"], ["keys", "generate"], ["health"], ["status"]):
         _, out, _ = cli(*words, "--help", check=0)
         assert "USAGE" in out, (words, out)
-    status, _, err = cli("nonsense")
-    assert status not in (0, 1), (status, err)
+
+
+def test_mistyped_commands_and_addresses():
+    rows = [
+        (["polciy", "check", "x"], "did you mean `scopecheck policy`?"),
+        (["policy", "chek", "x"], "did you mean `scopecheck policy check`?"),
+        (["help", "tokn"], "did you mean `scopecheck token`?"),
+        (["policy", "import", "opnapi"], "did you mean `scopecheck policy import openapi`?"),
+        (["revocations", "lst"], "did you mean `scopecheck revocations list`?"),
+        (["nonsense"], "there are serve, status, "),
+        (["policy", "\x1b[2J" + "x" * 500], "`\ufffd[2Jxxx"),
+        (["status", "--admin", "unix//run/x.sock"], "did you mean `unix:/run/x.sock`?"),
+        (["policy", "log", "--admin", "/run/x.sock"], "did you mean `unix:/run/x.sock`?"),
+        (["health", "--address", "nowhere"], "addresses are `unix:/run/scopecheck/admin.sock` and `127.0.0.1:8080`"),
+    ]
+    for words, expected in rows:
+        status, out, err = cli(*words)
+        assert status == 64 and expected in err and not out, (words, status, out, err)
+    _, _, err = cli("status", "--admin", "unix:no.sock", check=2)
+    assert "a whole one is written as `unix:/run/scopecheck/admin.sock`" in err, err
+
+
+def test_every_command_takes_the_admin_address_under_both_names():
+    with Stage() as stage:
+        daemon = stage.daemon()
+        request = ["--method", "GET", "--target", "/v1/healthz", "--host", "api.example.com"]
+        for command in (["status"], ["explain", *request], ["revocations"], ["policy", "log"], ["policy", "proposals"],
+                        ["policy", "shadow"], ["policy", "export", "active", "--to", "-"]):
+            one, other = (cli(*command, name, daemon.admin, "--json" if "active" not in command else "--force", check=0)
+                          for name in ("--admin", "--address"))
+            assert one[0] == other[0] == 0 and (command == ["status"] or one == other), (command, one, other)
+            status, _, err = cli(*command, "--admin", f"unix:{stage.folder}/none.sock")
+            assert status == 2 and "no daemon listens" in err, (command, status, err)
+
+
+def test_status_says_when_a_refusal_is_over():
+    with Stage() as stage:
+        daemon = stage.daemon()
+        stage.replace("policy.yaml", BAD)
+        refused = wait_until(lambda: daemon.status()["policy"].get("refused"), "the file is refused")
+        assert "refused_before" not in daemon.status()["policy"]
+        _, text, _ = cli("status", "--admin", daemon.admin, check=0)
+        assert "was refused at 20" in text and "is over since" not in text, text
+        # What is applied in a later second is the latest word.
+        time.sleep(1.1)
+        other = stage.write("other.yaml", POLICY + TESTS)
+        cli("policy", "apply", other, "-m", "mended", "--admin", daemon.admin, check=0)
+        policy = daemon.status()["policy"]
+        assert "refused" not in policy and policy["refused_before"]["refused"] == refused, policy
+        assert policy["refused_before"]["over_since"] == policy["activated_at"], policy
+        _, text, _ = cli("status", "--admin", daemon.admin, check=0)
+        assert "which is over since " + policy["activated_at"] in text, text
 
 
 def test_policy_check():
@@ -72,6 +123,7 @@ def test_explain_offline_and_the_running_daemon():
         arguments = ["--method", "POST", "--target", "/v1/orders", "--host", "api.example.com", "--token-file", token]
         _, out, _ = cli("explain", "--policy", stage.policy, *arguments, check=None)
         assert "insufficient_scope" in out and "payments:charge" in out, out
+        assert "  scopes: denied here\n" in out and "  not made here: introspection, revocation, status\n" in out, out
         daemon = stage.daemon()
         _, out, _ = cli("explain", "--address", daemon.admin, *arguments, check=None)
         assert "insufficient_scope" in out and "payments:charge" in out, out
@@ -79,6 +131,21 @@ def test_explain_offline_and_the_running_daemon():
         arguments[1] = "GET"
         status, out, _ = cli("explain", "--address", daemon.admin, *arguments)
         assert status == 0 and "granted" in out, (status, out)
+        assert "  possession: passed" not in out and "  revocation: passed\n" in out, out
+        _, out, _ = cli("explain", "--address", daemon.admin, *arguments, "--json", check=0)
+        checks = {check["check"]: check["result"] for check in json.loads(out)["checks"]}
+        assert checks["scopes"] == "passed" and checks["possession"] == "does_not_apply", checks
+
+
+def test_explain_a_connection():
+    policy = ("scopecheck: 1\nscopes: { read: {} }\nservices: { door: { kind: tcp, ports: [9443], scopes: read } }\n"
+              "clients: { c: { certificate: { uri: spiffe://example.org/c }, scopes: [read] } }\n")
+    with Stage(policy=policy) as stage:
+        _, out, _ = cli("explain", "--policy", stage.policy, "--connect", "9443", "--json", check=1)
+        results = [check["result"] for check in json.loads(out)["checks"]]
+        assert results == ["passed"] * 3 + ["denied_here"] + ["not_reached"] * 5, out
+        _, out, _ = cli("explain", "--policy", stage.policy, "--connect", "9443", check=1)
+        assert "  certificate presented: denied here\n  not reached: certificate chain, " in out, out
 
 
 def test_decide():

@@ -314,12 +314,25 @@ def test_the_command_signs_what_the_daemon_takes():
         assert "action apply" in shown and version_of(stage.texts["wide"]) in shown, shown
         code, text, _ = cli("policy", "verify", out, policy, *trusted)
         assert code == 1 and "1 of 2" in text, text
+        assert f"signature of {alice.name}, Ed25519: good\n" in text and "serial as a time 20" in text, text
         cli("policy", "sign", policy, "--key", bo.key, "--output", out, check=0)
         # Signing twice changes nothing.
         cli("policy", "sign", policy, "--key", bo.key, "--output", out, check=0)
         _, text, _ = cli("policy", "verify", out, policy, *trusted, "--json", check=0)
         read = json.loads(text)
         assert read["accepted"] and before <= read["serial"] <= time.time(), read
+        assert read["signatures"] == [
+            {"kid": person.name, "algorithm": "Ed25519", "result": "good"} for person in (alice, bo)], read
+        # Who has signed is said of a file that is refused, too.
+        spoiled = json.loads(out.read_text())
+        spoiled["signatures"][0]["signature"] = spoiled["signatures"][1]["signature"]
+        spoiled["signatures"][1]["kid"] = "a\x1bstranger"
+        other = stage.write("spoiled.sig", json.dumps(spoiled))
+        _, text, _ = cli("policy", "verify", other, policy, *trusted, check=1)
+        assert f"signature of {alice.name}, Ed25519: wrong: " in text, text
+        assert "signature of a\ufffdstranger, Ed25519: does not count: " in text, text
+        _, text, _ = cli("policy", "verify", other, policy, *trusted, "--json", check=1)
+        assert [one["result"] for one in json.loads(text)["signatures"]] == ["wrong", "untrusted"], text
         code, text, _ = cli("policy", "verify", out, stage.folder / "narrow.yaml", *trusted, "--json")
         assert code == 1 and json.loads(text)["reason"] == "wrong_version", text
         # The file is about one statement.

@@ -172,6 +172,22 @@ def test_a_new_service_waits_for_a_person():
         assert active["kind"] == "publish" and "service orders, key ci-2026" in active["author"], active
 
 
+def test_how_much_more_a_proposal_would_allow():
+    with Publisher() as stage:
+        for count, kept, more in ((3, 3, None), (4, 4, 1), (20, 20, 17), (30, 20, 27)):
+            # What needs the same is one finding, so each route has a scope of its own.
+            scopes = "scopes:\n" + "".join(f"  orders:r{number}: {{}}\n" for number in range(count))
+            routes = "".join(f"      - {{ match: GET /r{number}, scopes: orders:r{number} }}\n" for number in range(count))
+            _, answer = stage.publish(ROUTES.split("      - ")[0].replace("services:", scopes + "services:") + routes,
+                                      check=3)
+            widenings = answer["proposal"]["widenings"]
+            assert len(widenings) == kept, widenings
+            assert (widenings[-1] == "and 11 more") == (count == 30), widenings
+            _, text, _ = cli("policy", "proposals", "--admin", stage.served.admin, check=0)
+            assert text.count("would allow: ") == 3, text
+            assert (f"\n  and {more} more\n" in text) if more else " more\n" not in text, text
+
+
 def test_what_tightens_decides_at_once():
     with Publisher() as stage:
         stage.install(ROUTES + CREATE)

@@ -7,6 +7,24 @@ import Testing
     private static func match(_ text: String) -> String { route("{ match: \(text), public: true }") }
     private static func needs(_ text: String) -> String { route("{ match: GET /a, scopes: \(text) }") }
 
+    static let unknownMethods: [Case] = [
+        Case("known methods", match("\"GET,PROPFIND,VERSION-CONTROL,QUERY,TRACE,PURGE /a\"")),
+        Case(
+            "a mistyped method", match("‹GTE /a"),
+            Expected(.unknownMethod, "`GTE` is no HTTP method that is known", mend: "did you mean `GET`?")),
+        Case(
+            "one of several", match("\"GET,‹POTS,PUT /a\""),
+            Expected(.unknownMethod, "`POTS`", mend: "did you mean `POST`?")),
+        Case(
+            "a method of one's own", match("‹X-FROBNICATE /a"),
+            Expected(.unknownMethod, "`X-FROBNICATE`", mend: "leave it if clients of yours")),
+    ]
+
+    @Test(arguments: unknownMethods) func methodsThatMayBeMeant(_ one: Case) {
+        check(one)
+        #expect(load(one.source.text).errorCount == 0)
+    }
+
     static let paths: [Case] = [
         Case("the root", path("/")),
         Case("segments", path("/a/b-c/d.e/f_g/~h/i@j:k/l=m")),
@@ -95,7 +113,7 @@ import Testing
             Expected(.badMethod, "no method and path"),
             Expected(.unknownKey, "`POST /a`", mend: "quote the whole match")
         ).markingMatch(),
-        Case("a method of 32", match("\(String(repeating: "A", count: 32)) /a")),
+        Case("a method of 32", match("‹\(String(repeating: "A", count: 32)) /a"), Expected(.unknownMethod)),
         Case("a method of 33", match("‹\(String(repeating: "A", count: 33)) /a"), Expected(.badMethod)),
         Case("no match", route("‹{ public: true }"), Expected(.missingKey, "without `match`")),
         Case("a match that is a list", route("{ match: ‹[GET, /a], public: true }"), Expected(.wrongType)),

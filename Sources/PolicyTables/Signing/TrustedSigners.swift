@@ -88,28 +88,43 @@ public struct TrustedSigners: Sendable {
         }
     }
 
+    /// What one signature is worth.
+    public enum Verdict: String, Sendable {
+        case good
+        /// Under a trusted name, and not made with that key over this statement.
+        case wrong
+        /// None of the trusted keys has that name.
+        case untrusted
+    }
+
+    /// Each signature of a file by itself, in the file's order.
+    public func verdicts(on file: SignatureFile) -> [Verdict] {
+        let text = file.statement.text
+        return file.entries.map { entry in
+            guard let signer = signers.first(where: { $0.keyID.utf8.elementsEqual(entry.keyID.utf8) }) else {
+                return .untrusted
+            }
+            let verifier = try? PreparedVerifier(key: signer.key, algorithm: .ed25519)
+            guard let verifier, verifier.verify(message: text.span, signature: entry.signature.span) else {
+                return .wrong
+            }
+            return .good
+        }
+    }
+
     /// Whether enough trusted keys have signed the file's statement.
     ///
     /// Every signature under a trusted name must be good: one that is not says that something else was signed.
     public func check(_ file: SignatureFile) throws(SigningRefusal) {
         guard !file.entries.isEmpty else { throw .unsigned }
-        let text = file.statement.text
-        var valid = 0
-        var unknown: String?
-        for entry in file.entries {
-            guard let signer = signers.first(where: { $0.keyID.utf8.elementsEqual(entry.keyID.utf8) }) else {
-                unknown = unknown ?? entry.keyID
-                continue
-            }
-            let verifier = try? PreparedVerifier(key: signer.key, algorithm: .ed25519)
-            guard let verifier, verifier.verify(message: text.span, signature: entry.signature.span) else {
-                throw .badSignature(entry.keyID)
-            }
-            // Names are unique in the file and keys in the set, so that each counts once.
-            valid += 1
-        }
+        let verdicts = verdicts(on: file)
+        if let wrong = verdicts.firstIndex(of: .wrong) { throw .badSignature(file.entries[wrong].keyID) }
+        // Names are unique in the file and keys in the set, so that each counts once.
+        let valid = verdicts.count { $0 == .good }
         guard valid < required else { return }
-        if let unknown, valid == 0 || valid + 1 == required { throw .unknownKey(unknown) }
+        if let unknown = verdicts.firstIndex(of: .untrusted), valid == 0 || valid + 1 == required {
+            throw .unknownKey(file.entries[unknown].keyID)
+        }
         throw .tooFew(valid: valid, required: required)
     }
 

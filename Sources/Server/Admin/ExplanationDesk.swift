@@ -27,7 +27,8 @@ final class ExplanationDesk: Sendable {
             let decider = Decider(
                 board: board, reader: try store.makeReader(), tokenCacheEntriesMax: 8,
                 auditPrefix: Array("explanation-only".utf8), introspections: introspections)
-            let explanation = Explanation(decider, facts, bytes, now: at ?? clock.nowSeconds())
+            let explanation = Explanation(
+                decider, facts, bytes, now: at ?? clock.nowSeconds(), isDaemon: true)
             object.add("status", number: Int64(explanation.status))
             object.add("text", string: explanation.text)
             object.add("explanation", json: explanation.json)

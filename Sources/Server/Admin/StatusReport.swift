@@ -72,9 +72,25 @@ struct StatusReport: Sendable {
         if let load = policies.lastLoad {
             object.add("file", string: load.file)
             object.add("loaded_at", string: Timestamp(unixSeconds: load.at).text)
-            if let refusal = load.refusal { object.add("refused", string: refusal) }
+            if let refusal = load.refusal {
+                if let end = refusalEnd(load) {
+                    var over = JSONObjectWriter()
+                    over.add("refused", string: refusal)
+                    over.add("over_since", string: Timestamp(unixSeconds: end).text)
+                    object.add("refused_before", json: over.text())
+                } else {
+                    object.add("refused", string: refusal)
+                }
+            }
         }
         return object.text()
+    }
+
+    /// When something else came to decide after a file was refused; nil while the refusal is the latest word. Of the same
+    /// second it is taken for the latest.
+    private func refusalEnd(_ load: PolicyLoader.Outcome) -> Int64? {
+        guard let since = policies.activation?.activatedAt, since > load.at else { return nil }
+        return since
     }
 
     private func issuer(_ status: IssuerKeyStatus) -> [UInt8] {
@@ -149,7 +165,10 @@ struct StatusReport: Sendable {
             lines.append("           \(info.hostCount) hosts, \(info.routeCount) routes, \(info.scopeCount) scopes")
         }
         if let load = policies.lastLoad, let refusal = load.refusal {
-            lines.append("           the file `\(load.file)` was refused: \(refusal)")
+            let over = refusalEnd(load).map { ", which is over since \(Timestamp(unixSeconds: $0).text)" } ?? ""
+            lines.append(
+                "           the file `\(load.file)` was refused at \(Timestamp(unixSeconds: load.at).text)\(over): \(refusal)"
+            )
         }
         for status in policies.issuerStatus {
             let age = status.ageSeconds.map { ", \($0) s old" } ?? ""

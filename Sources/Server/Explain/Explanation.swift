@@ -9,15 +9,23 @@ public struct Explanation {
     private let decider: Decider
     private let facts: RequestFacts
     private let bytes: [UInt8]
+    private let isDaemon: Bool
 
     /// Decides the request and keeps how it came about.
-    /// - Parameter decider: one that nobody else uses; it is made to collect details.
-    public init(_ decider: Decider, _ facts: RequestFacts, _ bytes: [UInt8], now: Int64) {
+    /// - Parameters:
+    ///   - decider: one that nobody else uses; it is made to collect details.
+    ///   - isDaemon: whether it knows what issuers say, and revocations.
+    public init(_ decider: Decider, _ facts: RequestFacts, _ bytes: [UInt8], now: Int64, isDaemon: Bool) {
         decider.collectsDetails = true
         _ = decider.decide(facts, bytes.span, now: now, limits: DecisionLimits())
         self.decider = decider
         self.facts = facts
         self.bytes = bytes
+        self.isDaemon = isDaemon
+    }
+
+    private var checks: CheckTrail {
+        CheckTrail(decider.details, reason: decider.reason, token: decider.verifiedToken, isDaemon: isDaemon)
     }
 
     public var isAllow: Bool { decider.status == 200 }
@@ -53,7 +61,8 @@ public struct Explanation {
         append(details.route, to: &out)
         appendConsidered(to: &out)
         appendToken(to: &out)
-        appendChecks(to: &out)
+        out.append(",\"checks\":")
+        checks.append(to: &out)
         appendScopes(details, to: &out)
         out.append(",\"challenge\":")
         append(decider.challenge, to: &out)
@@ -108,25 +117,6 @@ public struct Explanation {
             out.append(jsonLiteral: error.name)
             out.append("}")
         }
-    }
-
-    /// What was looked at, in order, up to the check that decided.
-    private func appendChecks(to out: inout ByteWriter) {
-        out.append(",\"checks\":[")
-        let decisive = decider.details.observedReason ?? decider.reason
-        var isFirst = true
-        for check in ExplainedCheck.allCases where check.applies(decisive, decider.details.ground) {
-            let outcome = check.outcome(decisive)
-            if !isFirst { out.append(0x2C) }
-            isFirst = false
-            out.append("{\"check\":")
-            out.append(jsonString: Array(check.rawValue.utf8).span)
-            out.append(",\"result\":")
-            out.append(jsonLiteral: outcome)
-            out.append("}")
-            if check.fails(decisive) { break }
-        }
-        out.append("]")
     }
 
     private func appendScopes(_ details: DecisionDetails, to out: inout ByteWriter) {
@@ -213,85 +203,8 @@ public struct Explanation {
             lines += ClientExplanation(details).lines
             if let kind = details.revokedBy { lines.append("  revoked by: \(kind.name)") }
         }
-        let decisive = details.observedReason ?? decider.reason
-        for check in ExplainedCheck.allCases where check.applies(decisive, details.ground) {
-            lines.append("  \(check.rawValue): \(check.outcome(decisive))")
-            if check.fails(decisive) { break }
-        }
+        lines += checks.lines
         if let challenge = decider.challenge { lines.append("  challenge: \(string(challenge))") }
         return lines.joined(separator: "\n") + "\n"
-    }
-}
-
-/// The stages of a decision, in the order in which they are looked at.
-enum ExplainedCheck: String, CaseIterable {
-    case policy
-    case facts
-    case target
-    case host
-    case route
-    case publication
-    case credential
-    case tokenForm = "token form"
-    case issuer
-    case key
-    case signature
-    case claims
-    case times
-    case introspection
-    case revocation
-    case status
-    case audience
-    case possession
-    case client
-    case scopes
-    case bindings
-    case details = "authorization details"
-    case authentication
-    case replay
-    case transactionToken = "transaction token"
-
-    private var reasons: [Reason] {
-        switch self {
-        case .policy: [.noPolicy, .policyUnreadable, .overloaded]
-        case .facts: [.missingFact, .conflictingFacts]
-        case .target: [.ambiguousTarget, .pathMismatch]
-        case .host: [.unknownHost]
-        case .route: [.unknownRoute, .methodNotAllowed, .portNotAllowed]
-        case .publication: [.publicationEnded]
-        case .credential: [.multipleCredentials, .malformedAuthorization, .noToken, .unsupportedScheme]
-        case .tokenForm:
-            [.tokenTooLarge, .tokenMalformed, .tokenEncrypted, .headerMalformed, .criticalHeader, .tokenTypeMismatch]
-        case .issuer: [.unknownIssuer, .algorithmNotAllowed]
-        case .key: [.keysUnavailable, .keysStale, .unknownKey]
-        case .signature: [.signatureInvalid]
-        case .claims: [.claimsMalformed, .missingClaim]
-        case .times: [.expired, .notYetValid, .lifetimeTooLong]
-        case .introspection: [.introspectionUnavailable, .tokenInactive]
-        case .revocation: [.revoked]
-        case .status: [.statusUnavailable, .statusInvalid, .statusSuspended]
-        case .audience: [.audienceMismatch, .issuerNotAllowed]
-        case .possession:
-            [.proofRequired, .tokenNotBound, .invalidProof, .nonceRequired, .certificateRequired, .certificateMismatch]
-        case .client: [.unknownClient, .overScoped]
-        case .scopes: [.insufficientScope]
-        case .bindings: [.bindingMismatch]
-        case .details: [.insufficientDetails]
-        case .authentication: [.stepUpRequired]
-        case .replay: [.proofReplayed, .replayCacheFull]
-        case .transactionToken: [.signingUnavailable]
-        }
-    }
-
-    func fails(_ reason: Reason) -> Bool { reasons.contains(reason) }
-
-    func outcome(_ reason: Reason) -> StaticString { fails(reason) ? "failed" : "passed" }
-
-    /// A public route and a preflight look at no token.
-    func applies(_ reason: Reason, _ ground: RouteGround?) -> Bool {
-        switch self {
-        case .policy, .facts, .target, .host, .route, .publication: true
-        default: ground == .scopes
-        }
     }
 }

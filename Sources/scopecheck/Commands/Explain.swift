@@ -22,8 +22,7 @@ struct Explain: ParsableCommand {
     @Option(help: "The environment that the policy is read for, when it has several.")
     var environment: String?
 
-    @Option(help: "Admin address of the running daemon: unix:PATH.")
-    var address: AddressArgument?
+    @OptionGroup var daemon: DaemonPlace
 
     @Option(help: "Request method.")
     var method: String?
@@ -65,8 +64,8 @@ struct Explain: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (policy == nil) != (address == nil) else {
-            throw ValidationError("give either --policy FILE or --address ADMIN")
+        guard (policy == nil) != (daemon.admin == nil) else {
+            throw ValidationError("give either --policy FILE or --admin unix:PATH")
         }
         let isRequestGiven =
             [method, target, host, scheme, tokenFile, proofFile, origin, requestMethod].contains { $0 != nil }
@@ -92,11 +91,7 @@ struct Explain: ParsableCommand {
     func run() throws {
         if let connect, let policy { return try explain(connection: connect, policy) }
         let facts = facts + (try credentials())
-        if let address {
-            try askDaemon(address.address, facts)
-        } else if let policy {
-            try explain(policy, facts)
-        }
+        if let policy { try explain(policy, facts) } else { try askDaemon(facts) }
     }
 
     /// What the client shows, and the certificate as a proxy says it.
@@ -151,7 +146,7 @@ struct Explain: ParsableCommand {
                 bytes.append(contentsOf: value.utf8)
                 places.take(header: nameRange, value: valueRange, in: bytes.span, profile: .scopecheck)
             }
-            explanation = Explanation(try trial.makeDecider(), places, bytes, now: now)
+            explanation = Explanation(try trial.makeDecider(), places, bytes, now: now, isDaemon: false)
             printOut(json ? explanation.json + [0x0A] : Array(explanation.text.utf8))
             withExtendedLifetime(trial) {}
         } catch let code as ExitCode {
@@ -184,30 +179,19 @@ struct Explain: ParsableCommand {
         if !report.isAllow { throw Ending.no }
     }
 
-    private func askDaemon(_ address: ListenAddress, _ headers: [(name: String, value: String)]) throws {
+    private func askDaemon(_ headers: [(name: String, value: String)]) throws {
         let path = "/explain" + (at.map { "?at=\($0.unixSeconds)" } ?? "")
-        let body: [UInt8]
-        do throws(LocalHTTPError) {
-            let response = try LocalHTTP.request(
-                "GET", path, at: address, headers: headers, responseBytesMax: 1 << 20)
-            body = response.body
-        } catch {
-            throw fail("\(error)")
+        let answer = try daemon.ask("GET", path, headers: headers)
+        // A token's claims are nested as deeply as its issuer likes.
+        guard let read = JSONObject(answer.body, depthMax: 40), let text = read.string("text"),
+            let details = read.raw("explanation"), let status = read.number("status")
+        else {
+            throw fail("`\(daemon.address)` gave no explanation: \(String(decoding: answer.body, as: UTF8.self))")
         }
-        var index = JSONIndex()
-        do throws(JSONError) {
-            try index.read(body.span, limits: JSONLimits(depthMax: 40))
-        } catch {
-            throw fail("`\(address)` gave no explanation: \(error)")
-        }
-        guard let root = index.root, let text = index.member("text", of: root, in: body.span)?.string(in: body.span),
-            let details = index.member("explanation", of: root, in: body.span),
-            let status = index.member("status", of: root, in: body.span)
-        else { throw fail("`\(address)` gave no explanation: \(String(decoding: body, as: UTF8.self))") }
-        printOut(json ? [UInt8](copying: body.span.bytes(at: details.range)) + [0x0A] : text)
-        switch String(lossy: body.span.bytes(at: status.range)) {
-        case "200": return
-        case "503": throw Ending.failure
+        printOut(json ? details + [0x0A] : Array(text.utf8))
+        switch status {
+        case 200: return
+        case 503: throw Ending.failure
         default: throw Ending.no
         }
     }

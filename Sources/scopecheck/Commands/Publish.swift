@@ -45,7 +45,7 @@ struct Publish: ParsableCommand {
     @Option(name: [.short, .customLong("note")], help: "Why, for the log.")
     var m: String?
 
-    @OptionGroup var place: PublicationPlace
+    @OptionGroup var daemon: DaemonPlace
 
     @Flag(help: "Print the daemon's answer as JSON.")
     var json = false
@@ -63,8 +63,7 @@ struct Publish: ParsableCommand {
     }
 
     func run() throws {
-        let answer = try place.send(
-            PublicationPlace.publishPath, [("note", m ?? ""), ("author", place.author)], after: try publication().text)
+        let answer = try daemon.send("/policy/publications", [("note", m ?? "")], after: try publication().text)
         if json { printOut(answer.body + [0x0A]) }
         switch answer.status {
         case 200:
@@ -72,7 +71,7 @@ struct Publish: ParsableCommand {
         case 202:
             if !json { printOut(answer.proposal.map { "waits for approval: \($0.text(isWhole: true))" } ?? "") }
             throw Publish.proposed
-        default: throw place.refused(answer, isJSON: json)
+        default: throw daemon.refused(answer, isJSON: json)
         }
     }
 
@@ -112,13 +111,14 @@ struct Publish: ParsableCommand {
         return jwk
     }
 
-    private func text(_ answer: PublicationPlace.Answer) -> String {
+    private func text(_ answer: DaemonPlace.Answer) -> String {
+        let object = answer.object
         let what =
-            answer.member("state") == "unchanged" ? "nothing has changed, it decides already" : "decides now"
-        var text = "\(service): \(what), as policy \(answer.member("label") ?? "")\n"
+            object?.string("state") == "unchanged" ? "nothing has changed, it decides already" : "decides now"
+        var text = "\(service): \(what), as policy \(object?.string("label") ?? "")\n"
         if withdraw {
             text += "every request to it is denied until it is published again\n"
-        } else if let ends = answer.member("ends") {
+        } else if let ends = object?.string("ends") {
             text += "ends: \(ends); from then on every request to it is denied, publish it again before\n"
         }
         return text

@@ -18,7 +18,7 @@ struct Revocations: ParsableCommand {
         @Option(help: "Only those of this issuer.")
         var issuer: String?
 
-        @OptionGroup var place: RevocationPlace
+        @OptionGroup var place: StorePlace
 
         @Flag(help: "Print one JSON object a line.")
         var json = false
@@ -29,7 +29,7 @@ struct Revocations: ParsableCommand {
             while true {
                 var target = "/revocations?limit=200" + after
                 if let issuer { target += "&issuer=\(hexadecimal(Array(issuer.utf8)))" }
-                let answer = try RevocationAnswer(place.answer("GET", target))
+                let answer = try place.revocations("GET", target)
                 for row in answer.rows {
                     count += 1
                     printOut(json ? row.text + [0x0A] : Array((row.line + "\n").utf8))
@@ -49,7 +49,7 @@ struct Revocations: ParsableCommand {
         @Argument(help: "ID, as `revocations list` shows it.")
         var id: String
 
-        @OptionGroup var place: RevocationPlace
+        @OptionGroup var place: StorePlace
 
         @Flag(help: "Print what was taken back as JSON.")
         var json = false
@@ -61,7 +61,7 @@ struct Revocations: ParsableCommand {
         }
 
         func run() throws {
-            let answer = try RevocationAnswer(place.answer("DELETE", "/revocations/\(id)", isMissingTaken: true))
+            let answer = try place.revocations("DELETE", "/revocations/\(id)", isMissingTaken: true)
             guard let row = answer.rows.first else {
                 _ = writeAll(2, Array("scopecheck: there is no revocation `\(id)`\n".utf8).span)
                 throw Ending.no
@@ -71,72 +71,20 @@ struct Revocations: ParsableCommand {
     }
 }
 
-/// Where revocations are kept: with a running daemon, or in the files of one that does not run.
-struct RevocationPlace: ParsableArguments {
-    /// Where the shipped units put it.
-    static let usualAdmin = "/run/scopecheck/admin.sock"
-
-    @Option(name: [.long, .customLong("address")], help: "Admin address of the running daemon: unix:PATH.")
-    var admin: AddressArgument?
-
-    @Option(help: "Folder of the store, while no daemon runs on it.")
-    var store: String?
-
-    func validate() throws {
-        guard admin == nil || store == nil else {
-            throw ValidationError("give --admin of the running daemon, or --store while none runs")
-        }
-    }
-
-    /// The JSON of a 200.
-    /// - Parameter isMissingTaken: a 404 gives `{}` instead of ending the command.
-    func answer(
+extension StorePlace {
+    /// The JSON of a 200 about revocations.
+    /// - Parameter isMissingTaken: a 404 for want of the revocation gives `{}` instead of ending the command.
+    func revocations(
         _ method: String, _ target: String, body: [UInt8] = [], isMissingTaken: Bool = false
-    ) throws -> [UInt8] {
-        let (status, answer, where_) = try exchange(method, target, body)
-        if status == 404, isMissingTaken, String(decoding: answer, as: UTF8.self).contains("no revocation") {
-            return Array("{}".utf8)
+    ) throws -> RevocationAnswer {
+        let answer = try ask(method, target, body: body, contentType: "application/json") {
+            try RevocationFiles.answer(method, target, body: body, store: $0, nowSeconds: nowSeconds())
         }
-        guard status == 200 else {
-            let message = errorMessage(answer) ?? "it answered \(status)"
-            throw fail("\(where_): \(message)")
+        if answer.status == 404, isMissingTaken, answer.error.contains("no revocation") {
+            return RevocationAnswer()
         }
-        return answer
-    }
-
-    private func exchange(
-        _ method: String, _ target: String, _ body: [UInt8]
-    ) throws -> (status: Int, body: [UInt8], place: String) {
-        if let store {
-            do {
-                let answer = try RevocationFiles.answer(
-                    method, target, body: body, store: store, nowSeconds: nowSeconds())
-                return (answer.status, answer.body, "`\(store)`")
-            } catch let error as SystemError where error.isWouldBlock {
-                throw fail(
-                    "a daemon runs on `\(store)`: \(error); or ask it: give --admin unix:PATH instead of --store")
-            } catch {
-                throw fail("\(error)")
-            }
-        }
-        let address = admin?.address ?? .unix(path: RevocationPlace.usualAdmin)
-        do throws(LocalHTTPError) {
-            let response = try LocalHTTP.request(
-                method, target, at: address, body: body, contentType: method == "POST" ? "application/json" : nil,
-                responseBytesMax: 16 << 20)
-            return (response.status, response.body, "`\(address)`")
-        } catch {
-            let hint = admin == nil ? "; give --admin unix:PATH of the daemon, or --store FOLDER while none runs" : ""
-            throw fail("nothing is known to be changed: \(error)\(hint)")
-        }
-    }
-
-    private func errorMessage(_ body: [UInt8]) -> String? {
-        var index = JSONIndex()
-        guard (try? index.read(body.span, limits: JSONLimits(depthMax: 4))) != nil, let root = index.root,
-            let text = index.member("error", of: root, in: body.span)?.string(in: body.span)
-        else { return nil }
-        return String(decoding: text, as: UTF8.self)
+        guard answer.status == 200 else { throw fail("\(name): \(answer.error)") }
+        return try RevocationAnswer(answer.body)
     }
 }
 
@@ -151,19 +99,35 @@ struct RevocationAnswer {
     /// One revocation.
     struct Row {
         /// Its JSON as it came.
-        var text: [UInt8]
-        var id = ""
-        var kind = ""
-        var name = ""
-        var issuer = ""
-        var reason = ""
-        var state = ""
-        var term = ""
-        var warning: String?
-        var isDamaged = false
-        var issuedBefore: Int64?
-        var until: Int64?
-        var revokedAt: Int64 = 0
+        let text: [UInt8]
+        let id: String
+        let kind: String
+        let name: String
+        let issuer: String
+        let reason: String
+        let state: String?
+        let term: String?
+        let warning: String?
+        let isDamaged: Bool
+        let issuedBefore: Int64?
+        let until: Int64?
+        let revokedAt: Int64
+
+        init(_ read: JSONObject) {
+            text = read.bytes
+            id = read.string("id") ?? ""
+            kind = read.string("kind") ?? ""
+            name = read.string("value") ?? read.string("digest") ?? ""
+            issuer = read.string("issuer") ?? ""
+            reason = read.string("reason") ?? ""
+            state = read.string("state")
+            term = read.string("term")
+            warning = read.string("warning")
+            isDamaged = read.isTrue("damaged")
+            issuedBefore = read.number("issued_before")
+            until = read.number("until")
+            revokedAt = read.number("revoked_at") ?? 0
+        }
 
         /// What it names, for people.
         var what: String {
@@ -190,50 +154,11 @@ struct RevocationAnswer {
     private(set) var rows: [Row] = []
     private(set) var next: String?
 
-    init(_ body: [UInt8]) throws {
-        var index = JSONIndex()
-        do throws(JSONError) {
-            try index.read(
-                body.span, limits: JSONLimits(depthMax: 4, membersPerObjectMax: 32, namesMax: 4_096, valuesMax: 1 << 20)
-            )
-        } catch {
-            throw fail("the daemon's answer cannot be read: \(error)")
-        }
-        guard let root = index.root else { return }
-        next = index.member("next", of: root, in: body.span)?.string(in: body.span).map {
-            String(decoding: $0, as: UTF8.self)
-        }
-        guard
-            let list = index.member("revocations", of: root, in: body.span)
-                ?? index.member("removed", of: root, in: body.span)
-        else { return }
-        var item = index.child(after: nil, of: list)
-        while let current = item {
-            rows.append(RevocationAnswer.row(current, index, body.span))
-            item = index.child(after: current, of: list)
-        }
-    }
+    init() {}
 
-    private static func row(_ object: JSONValue, _ index: borrowing JSONIndex, _ text: Span<UInt8>) -> Row {
-        func string(_ name: StaticString) -> String? {
-            index.member(name, of: object, in: text)?.string(in: text).map { String(decoding: $0, as: UTF8.self) }
-        }
-        func number(_ name: StaticString) -> Int64? {
-            index.member(name, of: object, in: text).flatMap { Int64(String(lossy: text.bytes(at: $0.range))) }
-        }
-        var row = Row(text: [UInt8](copying: text.bytes(at: object.range)))
-        row.id = string("id") ?? ""
-        row.kind = string("kind") ?? ""
-        row.name = string("value") ?? string("digest") ?? ""
-        row.issuer = string("issuer") ?? ""
-        row.reason = string("reason") ?? ""
-        row.state = string("state") ?? ""
-        row.term = string("term") ?? ""
-        row.warning = string("warning")
-        row.isDamaged = index.member("damaged", of: object, in: text) != nil
-        row.issuedBefore = number("issued_before")
-        row.until = number("until")
-        row.revokedAt = number("revoked_at") ?? 0
-        return row
+    init(_ body: [UInt8]) throws {
+        guard let read = JSONObject(body) else { throw fail("the daemon's answer cannot be read") }
+        next = read.string("next")
+        rows = (read.list("revocations") + read.list("removed")).map(Row.init)
     }
 }

@@ -51,7 +51,7 @@ struct Revoke: ParsableCommand {
     @Option(help: "Why, for the list and the log; at most 256 bytes.")
     var reason: String?
 
-    @OptionGroup var place: RevocationPlace
+    @OptionGroup var place: StorePlace
 
     @Flag(help: "Print what is in force as JSON.")
     var json = false
@@ -91,7 +91,7 @@ struct Revoke: ParsableCommand {
         if let reason { one.add("reason", string: reason) }
         var body = JSONObjectWriter()
         body.add("revocations", json: [0x5B] + one.text() + [0x5D])
-        let answer = try RevocationAnswer(place.answer("POST", "/revocations", body: body.text()))
+        let answer = try place.revocations("POST", "/revocations", body: body.text())
         guard let row = answer.rows.first else { throw fail("the daemon did not say that anything is revoked") }
         if json {
             printOut(row.text + [0x0A])

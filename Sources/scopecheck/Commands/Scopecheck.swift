@@ -93,8 +93,20 @@ struct AddressArgument: ExpressibleByArgument {
         do throws(AddressError) {
             address = try ListenAddress(parsing: argument)
         } catch {
-            _ = writeAll(2, Array("scopecheck: \(error)\n".utf8).span)
+            let guess = AddressArgument.socket(meantBy: argument).map { "; did you mean `\($0)`?" }
+            let example = "; addresses are `unix:/run/scopecheck/admin.sock` and `127.0.0.1:8080`"
+            _ = writeAll(2, Array("scopecheck: \(error)\(guess ?? example)\n".utf8).span)
             return nil
         }
+    }
+
+    /// A path that only lacks `unix:`, or has another sign for the colon.
+    private static func socket(meantBy text: String) -> String? {
+        guard !text.contains(":") else { return nil }
+        if text.hasPrefix("/") || text.hasPrefix("./") { return "unix:\(text)" }
+        guard text.hasPrefix("unix"), let slash = text.firstIndex(of: "/") else {
+            return text.hasSuffix(".sock") ? "unix:\(text)" : nil
+        }
+        return "unix:/" + text[slash...].drop { $0 == "/" }
     }
 }

@@ -1,29 +1,21 @@
 internal import ArgumentParser
-internal import Kernel
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows what the running daemon serves.",
         discussion: "Exit 0 when it answers, 2 when nobody does.")
 
-    @Option(help: "Admin address of the daemon: unix:PATH.")
-    var address: AddressArgument
+    @OptionGroup var daemon: DaemonPlace
 
     @Flag(help: "Print the state as JSON.")
     var json = false
 
     func run() throws {
-        let response: LocalResponse
-        do throws(LocalHTTPError) {
-            response = try LocalHTTP.request(
-                "GET", json ? "/status" : "/status.txt", at: address.address, responseBytesMax: 1 << 20)
-        } catch {
-            throw fail("\(error)")
+        let answer = try daemon.ask("GET", json ? "/status" : "/status.txt")
+        guard answer.status == 200 else {
+            throw fail("`\(daemon.address)` answered \(answer.status); give the daemon's admin address")
         }
-        guard response.status == 200 else {
-            throw fail("`\(address.address)` answered \(response.status); give the daemon's admin address")
-        }
-        printOut(response.body)
+        printOut(answer.body)
         if json { printOut("\n") }
     }
 }

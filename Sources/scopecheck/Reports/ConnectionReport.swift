@@ -2,6 +2,7 @@ internal import Decision
 internal import Octets
 internal import Policy
 internal import PolicyTables
+internal import Server
 internal import Signatures
 
 /// How the decision on one connection without HTTP came about, for people and programs. The decider must collect
@@ -63,9 +64,9 @@ struct ConnectionReport {
         for (number, check) in checks.enumerated() {
             if number > 0 { out.append(0x2C) }
             out.append("{\"check\":")
-            out.append(jsonString: Array(check.rawValue.utf8).span)
+            out.append(jsonString: Array(check.name.utf8).span)
             out.append(",\"result\":")
-            out.append(jsonLiteral: check.outcome(decisive))
+            out.append(jsonString: Array(check.result.name.utf8).span)
             out.append("}")
         }
         out.append("],\"required\":{\"all\":")
@@ -100,14 +101,18 @@ struct ConnectionReport {
         out.append("}")
     }
 
-    /// What was looked at, in order, up to the check that decided.
-    private var checks: [ConnectionCheck] {
-        var result: [ConnectionCheck] = []
-        for check in ConnectionCheck.allCases {
-            result.append(check)
-            if check.fails(decisive) { break }
+    /// What became of each check, in order.
+    private var checks: [(name: String, result: CheckResult)] {
+        let details = decider.details
+        let failing = ConnectionCheck.allCases.firstIndex { $0.fails(decisive) }
+        var end = failing ?? ConnectionCheck.allCases.count
+        // A table that cannot be read may be the one of the ports, or of the clients.
+        if failing == 0, details.route != nil { end = 3 }
+        return ConnectionCheck.allCases.enumerated().map { place, check in
+            if place == failing { return (check.rawValue, .denied) }
+            guard place < end else { return (check.rawValue, .notReached) }
+            return (check.rawValue, check == .chain ? .notMade : .passed)
         }
-        return result
     }
 
     /// The same for people.
@@ -133,10 +138,7 @@ struct ConnectionReport {
             lines.append("  client: \(string(client)), known by \(string(identity))")
             lines.append("  scopes of the client: \(list(details.granted))")
         }
-        for check in checks {
-            let isAssumed = check == .chain ? ", taken as good here" : ""
-            lines.append("  \(check.rawValue): \(check.outcome(decisive))\(isAssumed)")
-        }
+        lines += CheckResult.lines(checks, isObserved: details.observedReason != nil)
         if !missing.isEmpty { lines.append("  missing: \(list(missing))") }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -170,6 +172,4 @@ private enum ConnectionCheck: String, CaseIterable {
     }
 
     func fails(_ reason: Reason) -> Bool { reasons.contains(reason) }
-
-    func outcome(_ reason: Reason) -> StaticString { fails(reason) ? "failed" : "passed" }
 }

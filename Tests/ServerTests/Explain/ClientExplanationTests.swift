@@ -57,6 +57,5 @@ import Testing
             #expect(ExplainedCheck.client.fails(reason) && order.filter { $0.fails(reason) } == [.client])
         }
         #expect(order.filter { $0.fails(.publicationEnded) } == [.publication])
-        #expect(ExplainedCheck.publication.applies(.publicationEnded, .public))
     }
 }

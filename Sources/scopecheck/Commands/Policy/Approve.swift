@@ -14,8 +14,8 @@ extension PolicyCommand {
         @OptionGroup var decision: ProposalDecision
 
         func run() throws {
-            let answer = try decision.send(PublicationPlace.approvePath)
-            let (place, json) = (decision.place, decision.json)
+            let answer = try decision.send("/policy/proposals/approve")
+            let (daemon, json) = (decision.daemon, decision.json)
             if json { printOut(answer.body + [0x0A]) }
             if answer.status == 409, let row = answer.proposal {
                 if !json {
@@ -24,10 +24,12 @@ extension PolicyCommand {
                 }
                 throw Ending.no
             }
-            guard answer.status == 200 else { throw place.refused(answer, isJSON: json) }
+            guard answer.status == 200 else { throw daemon.refused(answer, isJSON: json) }
             if !json {
-                printOut("\(answer.member("service") ?? ""): decides now, as policy \(answer.member("label") ?? "")\n")
-                if let ends = answer.member("ends") { printOut("ends: \(ends)\n") }
+                let object = answer.object
+                printOut(
+                    "\(object?.string("service") ?? ""): decides now, as policy \(object?.string("label") ?? "")\n")
+                if let ends = object?.string("ends") { printOut("ends: \(ends)\n") }
             }
         }
     }
@@ -42,10 +44,10 @@ extension PolicyCommand {
         @OptionGroup var decision: ProposalDecision
 
         func run() throws {
-            let answer = try decision.send(PublicationPlace.rejectPath)
-            let (place, json) = (decision.place, decision.json)
+            let answer = try decision.send("/policy/proposals/reject")
+            let (daemon, json) = (decision.daemon, decision.json)
             if json { printOut(answer.body + [0x0A]) }
-            guard answer.status == 200 else { throw place.refused(answer, isJSON: json) }
+            guard answer.status == 200 else { throw daemon.refused(answer, isJSON: json) }
             if !json { printOut("rejected: \(answer.proposal?.service ?? "") \(answer.proposal?.id ?? "")\n") }
         }
     }
@@ -59,7 +61,7 @@ struct ProposalDecision: ParsableArguments {
     @Option(name: [.short, .customLong("note")], help: "Why.")
     var m: String
 
-    @OptionGroup var place: PublicationPlace
+    @OptionGroup var daemon: DaemonPlace
 
     @Flag(help: "Print the daemon's answer as JSON.")
     var json = false
@@ -74,7 +76,7 @@ struct ProposalDecision: ParsableArguments {
         }
     }
 
-    func send(_ path: String) throws -> PublicationPlace.Answer {
-        try place.send(path, [("id", id), ("note", m), ("author", place.author)])
+    func send(_ path: String) throws -> DaemonPlace.Answer {
+        try daemon.send(path, [("id", id), ("note", m)])
     }
 }

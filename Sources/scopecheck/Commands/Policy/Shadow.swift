@@ -52,32 +52,14 @@ extension PolicyCommand {
             if try opens(report) > 0 { throw ExitCode(3) }
         }
 
-        private var address: ListenAddress { place.address }
-
         private func ask(_ method: String, _ path: String, body: [UInt8] = []) throws -> [UInt8] {
-            let response: LocalResponse
-            do throws(LocalHTTPError) {
-                response = try LocalHTTP.request(
-                    method, path, at: address, body: body, responseBytesMax: 16 << 20)
-            } catch {
-                throw fail("\(error)")
-            }
-            guard response.status == 200 else {
-                let message = JSONObject(response.body)?.string("error") ?? "it answered \(response.status)"
-                throw fail("`\(address)`: \(message)")
-            }
-            return response.body
+            try place.daemon.body(of: place.daemon.ask(method, path, body: body))
         }
 
         /// How many decisions would be allowed that were denied.
         private func opens(_ report: [UInt8]) throws -> Int64 {
-            var index = JSONIndex()
-            let limits = JSONLimits(depthMax: 4, membersPerObjectMax: 32, namesMax: 1 << 17, valuesMax: 1 << 20)
-            guard (try? index.read(report.span, limits: limits)) != nil, let root = index.root else {
-                throw fail("the daemon's answer cannot be read")
-            }
-            guard let value = index.member("opens", of: root, in: report.span) else { return 0 }
-            return Int64(String(decoding: [UInt8](copying: report.span.bytes(at: value.range)), as: UTF8.self)) ?? 0
+            guard let read = JSONObject(report) else { throw fail("the daemon's answer cannot be read") }
+            return read.number("opens") ?? 0
         }
     }
 }

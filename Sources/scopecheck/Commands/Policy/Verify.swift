@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Kernel
 internal import Octets
+internal import Policy
 internal import PolicyTables
 internal import Server
 internal import Signatures
@@ -9,7 +10,7 @@ internal import Tokens
 extension PolicyCommand {
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Checks the signatures of a policy as the daemon does, and shows what was signed.",
+            abstract: "Checks the signatures of a policy as the daemon does, and shows what was signed, and by whom.",
             discussion: """
                 With files it checks too that exactly these were signed. Whether the serial is new only the daemon knows. \
                 Exit 0 when enough trusted keys have signed, 1 when not, 2 when something cannot be read.
@@ -45,19 +46,19 @@ extension PolicyCommand {
                 throw fail("`\(trustedKeys)`: \(error)")
             }
             let version = files.isEmpty ? nil : try versionOfFiles()
-            var statement: PolicyStatement?
+            var file: SignatureFile?
             var refusal: SigningRefusal?
             do throws(SigningRefusal) {
-                let file = try SignatureFile(parsing: bytes)
-                statement = file.statement
-                try signers.check(file)
+                let read = try SignatureFile(parsing: bytes)
+                file = read
+                try signers.check(read)
                 // Of a rollback the files are those that it leads away from.
-                let named = file.statement.leaving?.version ?? file.statement.version
+                let named = read.statement.leaving?.version ?? read.statement.version
                 if let version, version != named { throw .wrongVersion(signed: named, found: version) }
             } catch {
                 refusal = error
             }
-            report(statement, refusal)
+            report(file, signers, refusal)
             if refusal != nil { throw Ending.no }
         }
 
@@ -69,9 +70,16 @@ extension PolicyCommand {
             return PolicyStore.version(ofSource: loaded.source.span)
         }
 
-        private func report(_ statement: PolicyStatement?, _ refusal: SigningRefusal?) {
+        private func report(_ file: SignatureFile?, _ signers: TrustedSigners, _ refusal: SigningRefusal?) {
+            let signatures = file.map { Array(zip($0.entries.map(\.keyID), signers.verdicts(on: $0))) } ?? []
             guard json else {
-                if let statement { printOut(statement.text) }
+                if let file {
+                    printOut(file.statement.text)
+                    if let time = serialTime(file.statement) { printOut("serial as a time \(time)\n") }
+                    for (keyID, verdict) in signatures {
+                        printOut("signature of \(shown(keyID)), Ed25519: \(Verify.words(for: verdict))\n")
+                    }
+                }
                 printOut(refusal.map { "refused: \($0)\n" } ?? "signed by \(require) or more of the trusted keys\n")
                 return
             }
@@ -81,16 +89,40 @@ extension PolicyCommand {
                 object.add("reason", string: refusal.name)
                 object.add("error", string: "\(refusal)")
             }
-            if let statement {
+            if let statement = file?.statement {
                 object.add("action", string: statement.leaving == nil ? "apply" : "rollback")
                 object.add("version", string: statement.version.description)
                 object.add("serial", number: Int64(clamping: statement.serial))
+                if let time = serialTime(statement) { object.add("serial_as_time", string: time) }
                 if let leaving = statement.leaving {
                     object.add("from", string: leaving.version.description)
                     object.add("from_serial", number: Int64(clamping: leaving.serial))
                 }
+                let list = signatures.map { keyID, verdict in
+                    var one = JSONObjectWriter()
+                    one.add("kid", string: keyID)
+                    one.add("algorithm", string: SignatureAlgorithm.ed25519.name)
+                    one.add("result", string: verdict.rawValue)
+                    return one.text()
+                }
+                object.add("signatures", json: [0x5B] + Array(list.joined(separator: [0x2C])) + [0x5D])
             }
             printOut(object.text() + [0x0A])
+        }
+
+        private static func words(for verdict: TrustedSigners.Verdict) -> String {
+            switch verdict {
+            case .good: "good"
+            case .wrong: "wrong: not made by the trusted key of that name over this statement"
+            case .untrusted: "does not count: none of the trusted keys has that name"
+            }
+        }
+
+        /// `policy sign` takes the time for the serial unless it is told another: nothing else says when it was signed. Nil
+        /// for what is no time since 2020, and for one to come.
+        private func serialTime(_ statement: PolicyStatement) -> String? {
+            let seconds = Int64(clamping: statement.serial)
+            return (1_577_836_800...max(1_577_836_800, nowSeconds())).contains(seconds) ? timestamp(seconds) : nil
         }
     }
 }

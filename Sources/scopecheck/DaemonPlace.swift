@@ -1,0 +1,68 @@
+internal import ArgumentParser
+internal import Kernel
+
+/// The running daemon, which answers commands on its admin socket.
+struct DaemonPlace: ParsableArguments {
+    /// Where the shipped units put it.
+    static let usualAdmin = "/run/scopecheck/admin.sock"
+
+    @Option(
+        name: [.long, .customLong("address")],
+        help: "Admin address of the running daemon: unix:PATH; unix:\(usualAdmin) unless given.")
+    var admin: AddressArgument?
+
+    var address: ListenAddress { admin?.address ?? .unix(path: DaemonPlace.usualAdmin) }
+
+    /// How long an answer is waited for, milliseconds.
+    enum Patience: Int64 {
+        case usual = 10_000
+        /// Parts of a stored version.
+        case reading = 60_000
+        /// A policy of a million routes takes a while to compile.
+        case change = 1_200_000
+    }
+
+    /// What was answered, by the daemon or in its stead.
+    struct Answer {
+        var status: Int
+        var body: [UInt8]
+
+        /// Nil for a body that is no JSON object.
+        var object: JSONObject? { JSONObject(body) }
+
+        /// What is wrong, in the daemon's words.
+        var error: String { object?.string("error") ?? "it answered \(status)" }
+
+        /// The same, for what was looked at and refused.
+        var refusal: String {
+            "scopecheck: refused\(object?.string("reason").map { " (\($0))" } ?? ""): \(error)\n"
+        }
+    }
+
+    /// Asks once, and ends the command when there is no answer.
+    /// - Parameter otherwise: what else can be done where nobody listens.
+    func ask(
+        _ method: String, _ target: String, headers: [(String, String)] = [], body: [UInt8] = [],
+        contentType: String = "application/octet-stream", patience: Patience = .usual, otherwise: String = ""
+    ) throws -> Answer {
+        do throws(LocalHTTPError) {
+            let response = try LocalHTTP.request(
+                method, target, at: address, headers: headers, body: body,
+                contentType: method == "POST" ? contentType : nil, deadlineMilliseconds: patience.rawValue)
+            return Answer(status: response.status, body: response.body)
+        } catch {
+            var hint = admin == nil ? "; give --admin unix:PATH of the daemon\(otherwise)" : ""
+            if case .unix(let path) = address, !path.hasPrefix("/") {
+                hint = "; that is a path from this folder, a whole one is written as `unix:\(DaemonPlace.usualAdmin)`"
+            }
+            let doubt = method == "GET" ? "" : "nothing is known to be changed: "
+            throw fail("\(doubt)\(error)\(hint)")
+        }
+    }
+
+    /// The body of a 200; whatever else is answered ends the command.
+    func body(of answer: Answer) throws -> [UInt8] {
+        guard answer.status == 200 else { throw fail("`\(address)`: \(answer.error)") }
+        return answer.body
+    }
+}

@@ -1,0 +1,40 @@
+internal import ArgumentParser
+internal import Kernel
+
+/// Where versions and revocations are kept: with a running daemon, or in the files of one that does not run.
+struct StorePlace: ParsableArguments {
+    @OptionGroup var daemon: DaemonPlace
+
+    @Option(help: "Folder of the store, while no daemon runs on it.")
+    var store: String?
+
+    func validate() throws {
+        guard daemon.admin == nil || store == nil else {
+            throw ValidationError("give --admin of the running daemon, or --store while none runs")
+        }
+    }
+
+    var name: String { store.map { "`\($0)`" } ?? "`\(daemon.address)`" }
+
+    /// - Parameter offline: answers the same in the files of a store.
+    func ask(
+        _ method: String, _ target: String, body: [UInt8] = [], contentType: String = "application/octet-stream",
+        patience: DaemonPlace.Patience = .usual, offline: (_ store: String) throws -> (status: Int, body: [UInt8])
+    ) throws -> DaemonPlace.Answer {
+        guard let store else {
+            return try daemon.ask(
+                method, target, body: body, contentType: contentType, patience: patience,
+                otherwise: ", or --store FOLDER while none runs")
+        }
+        do {
+            let answer = try offline(store)
+            return DaemonPlace.Answer(status: answer.status, body: answer.body)
+        } catch let error as SystemError where error.isWouldBlock {
+            throw fail("a daemon runs on `\(store)`: \(error); or ask it: give --admin unix:PATH instead of --store")
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            throw fail("\(error)")
+        }
+    }
+}
