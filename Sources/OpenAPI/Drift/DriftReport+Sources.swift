@@ -18,6 +18,7 @@ extension DriftReport {
         options.service = "published"
         // Which hosts are published is looked at by itself; paths are compared on those that the policy has.
         options.hosts = ["published.invalid"]
+        options.takesServerDefaults = true
         options.schemes = schemes
         reportUnknownHosts(document, hosts)
         let draft = try ServiceDraft(document, options)
@@ -102,7 +103,7 @@ extension DriftReport {
         var seen: Set<String> = []
         for server in document.serverLists.joined() {
             guard case .place(let host?, _, _) = ServerPlace.read(server.url), !ServerPlace.isLoopback(host),
-                server.variables.isEmpty, seen.insert(host).inserted, !DriftReport.isServed(host, by: hosts)
+                server.isFixed, seen.insert(host).inserted, !DriftReport.isServed(host, by: hosts)
             else { continue }
             add(
                 .hostUnknown, host, "it is published as a server, and the policy's service does not have it",

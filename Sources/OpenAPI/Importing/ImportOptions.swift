@@ -4,6 +4,10 @@ public struct ImportOptions: Sendable {
     public var service: String?
     /// In place of those in the document.
     public var hosts: [String] = []
+    /// Values of server variables that are meant, by name, in place of all that the document lists.
+    public var serverVariables: [String: [String]] = [:]
+    /// Whether a server variable that can be anything is looked at with its default alone, whatever others mean.
+    var takesServerDefaults = false
     /// Written under `issuers`; nil leaves that to another file of the policy.
     public var issuer: String?
     /// Names of the security schemes that are this policy's tokens; empty takes every one that is an access token.

@@ -12,6 +12,9 @@ struct PublishedRequirement: Equatable {
     var alternatives: [[String]] = []
     /// Why alternatives cannot be met by scopes of a token, each once.
     var leftOut: [String] = []
+    /// Whose tokens count: in alternatives with scopes, and in those without.
+    var schemes: Set<String> = []
+    var schemesWithoutScopes: Set<String> = []
 
     static let scopesMax = 64
     static let scopeBytesMax = 255
@@ -19,7 +22,10 @@ struct PublishedRequirement: Equatable {
     init() {}
 
     /// - Parameter tokenSchemes: the only schemes that count as tokens; empty takes all that look like it.
-    init(_ security: APIDocument.Security, _ schemes: [String: APIDocument.Scheme], tokenSchemes: Set<String>) {
+    init(
+        _ security: APIDocument.Security, _ schemes: [String: APIDocument.Scheme], _ authorities: TokenAuthorities,
+        tokenSchemes: Set<String>
+    ) {
         switch security {
         case .unstated:
             isOpen = true
@@ -27,9 +33,13 @@ struct PublishedRequirement: Equatable {
         case .open: isOpen = true
         case .alternatives(let alternatives):
             for uses in alternatives {
-                switch PublishedRequirement.read(uses, schemes, tokenSchemes) {
+                switch PublishedRequirement.read(uses, schemes, authorities, tokenSchemes) {
+                case .scopes(let scopes) where scopes.isEmpty:
+                    takesAnyToken = true
+                    schemesWithoutScopes.formUnion(uses.map(\.scheme))
                 case .scopes(let scopes):
-                    if scopes.isEmpty { takesAnyToken = true } else { self.alternatives.append(scopes) }
+                    self.alternatives.append(scopes)
+                    self.schemes.formUnion(uses.map(\.scheme))
                 case .leftOut(let reason):
                     if !leftOut.contains(reason) { leftOut.append(reason) }
                 }
@@ -44,11 +54,11 @@ struct PublishedRequirement: Equatable {
     }
 
     private static func read(
-        _ uses: [APIDocument.SchemeUse], _ schemes: [String: APIDocument.Scheme], _ tokenSchemes: Set<String>
+        _ uses: [APIDocument.SchemeUse], _ schemes: [String: APIDocument.Scheme], _ authorities: TokenAuthorities,
+        _ tokenSchemes: Set<String>
     ) -> Alternative {
         let names = uses.map { quoted($0.scheme) }.sorted().joined(separator: " with ")
         var scopes: [String] = []
-        var authorities: [String]?
         for use in uses {
             guard let scheme = schemes[use.scheme] else {
                 return .leftOut("the alternative \(names): \(quoted(use.scheme)) is not declared")
@@ -59,12 +69,6 @@ struct PublishedRequirement: Equatable {
             guard tokenSchemes.isEmpty || tokenSchemes.contains(use.scheme) else {
                 return .leftOut("the alternative \(names): \(quoted(use.scheme)) is not among the schemes asked for")
             }
-            if let known = authorities, !known.isEmpty, !scheme.authorities.isEmpty {
-                guard scheme.authorities.contains(where: known.contains) else {
-                    return .leftOut("the alternative \(names): it asks for tokens of two authorities")
-                }
-            }
-            authorities = (authorities ?? []) + scheme.authorities
             for scope in use.scopes where !scopes.contains(scope) {
                 guard isScope(scope) else {
                     return .leftOut("the alternative \(names): \(quoted(scope)) is no scope that a policy can name")
@@ -74,6 +78,9 @@ struct PublishedRequirement: Equatable {
                 }
                 scopes.append(scope)
             }
+        }
+        guard authorities.common(uses.lazy.map(\.scheme))?.isEmpty != true else {
+            return .leftOut("the alternative \(names): it asks for tokens of two authorities")
         }
         return .scopes(scopes)
     }

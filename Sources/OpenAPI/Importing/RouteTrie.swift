@@ -31,10 +31,20 @@ struct RouteTrie {
     private(set) var stepsLeft: Int
 
     static let stepsMax = 64 << 20
+    /// Comparing so many bytes counts as one step.
+    static let stepBytes = 32
 
     init(stepsMax: Int = RouteTrie.stepsMax) {
         stepsLeft = stepsMax
     }
+
+    /// Forgets what searches need not find any more.
+    mutating func keep(where isKept: (Int) -> Bool) {
+        for node in nodes.indices { nodes[node].ends.removeAll { !isKept($0) } }
+    }
+
+    /// For work on what was found.
+    mutating func spend(_ steps: Int) { stepsLeft -= steps }
 
     /// - Returns: the node where the path ends; for `**` the one that it starts from.
     mutating func add(_ path: some Sequence<Segment>, _ value: Int) -> Int {
@@ -72,20 +82,26 @@ struct RouteTrie {
     /// Nothing here has `**`.
     mutating func overlapping(_ pattern: [PathPattern.Segment]) -> [Int] {
         var found: [Int] = []
+        let literals = pattern.map { segment in
+            if case .literal(let text) = segment { Array(text.utf8) } else { [UInt8]() }
+        }
         // Node, segments that it is behind, whether the path there has been less specific somewhere.
         var open: [(node: Int, depth: Int, isWeaker: Bool)] = [(0, 0, false)]
         while let place = open.popLast() {
             stepsLeft -= 1
             guard stepsLeft >= 0 else { return [] }
             guard place.depth < pattern.count else {
+                stepsLeft -= nodes[place.node].ends.count
                 found += nodes[place.node].ends
                 continue
             }
             let next = place.depth + 1
             let parameter = nodes[place.node].parameter
             switch pattern[place.depth] {
-            case .literal(let text):
-                if let child = nodes[place.node].literals[Array(text.utf8)] {
+            case .literal:
+                let text = literals[place.depth]
+                stepsLeft -= text.count / RouteTrie.stepBytes
+                if let child = nodes[place.node].literals[text] {
                     open.append((child, next, place.isWeaker))
                 }
                 if let parameter, !text.isEmpty { open.append((parameter, next, true)) }
@@ -99,9 +115,9 @@ struct RouteTrie {
             case .mixed(let prefix, let suffix):
                 if let parameter { open.append((parameter, next, true)) }
                 guard place.isWeaker else { continue }
-                stepsLeft -= nodes[place.node].literals.count
-                for (text, child) in nodes[place.node].literals where !text.isEmpty {
-                    let bytes = Array(text)
+                let cost = 1 + (prefix.count + suffix.count) / RouteTrie.stepBytes
+                stepsLeft -= nodes[place.node].literals.count * cost
+                for (bytes, child) in nodes[place.node].literals where !bytes.isEmpty {
                     guard bytes.count >= prefix.count + suffix.count, bytes.starts(with: prefix),
                         bytes.reversed().starts(with: suffix.reversed())
                     else { continue }

@@ -11,10 +11,13 @@ struct ServerPlace: Hashable {
         /// nil for a URL without host.
         case place(host: String?, port: UInt16?, basePath: String)
         case unusable(String)
+        /// Its path stands for requests that a base path does not.
+        case unclear(String)
     }
 
     /// Example: `https://api.example.com:8443/v1/` is host `api.example.com`, port 8443, base path `/v1`.
-    static func read(_ url: String) -> Reading {
+    /// - Parameter isHostRead: whether its host counts; otherwise only its path does.
+    static func read(_ url: String, isHostRead: Bool = true) -> Reading {
         var rest = Substring(url)
         var host: String?
         var port: UInt16?
@@ -31,23 +34,26 @@ struct ServerPlace: Hashable {
         rest = rest[authority.endIndex...]
         var name = authority.lowercased()
         if let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") {
-            guard let number = UInt16(name[name.index(after: colon)...]), number > 0 else {
-                return .unusable("its port is none")
-            }
+            let number = UInt16(name[name.index(after: colon)...]) ?? 0
+            guard !isHostRead || number > 0 else { return .unusable("its port is none") }
             if number != 443 && number != 80 { port = number }
             name = String(name[..<colon])
         }
         if name.hasSuffix(".") { name.removeLast() }
-        guard isHost(name) else { return .unusable("its host is none that a request can name") }
+        guard !isHostRead || isHost(name) else { return .unusable("its host is none that a request can name") }
         host = name
         return place(host: host, port: port, path: rest)
     }
 
     private static func place(host: String?, port: UInt16?, path: Substring) -> Reading {
-        guard !path.contains(where: { $0 == "?" || $0 == "#" }) else { return .unusable("it has a query or fragment") }
+        guard !path.contains(where: { $0 == "?" || $0 == "#" }) else { return .unclear("it has a query or fragment") }
         var text = String(path)
         if !text.hasPrefix("/") { text = "/" + text }
-        guard let base = PathPattern(text).asBasePath else { return .unusable("its path is no base path") }
+        let pattern = PathPattern(text)
+        guard let base = pattern.asBasePath else {
+            return pattern.isNeverRequested
+                ? .unusable("its path is none of a request") : .unclear("its path is no base path")
+        }
         return .place(host: host, port: port, basePath: base.text)
     }
 

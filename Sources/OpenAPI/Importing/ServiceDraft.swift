@@ -37,20 +37,29 @@ struct ServiceDraft {
     var routes: [Route] = []
     /// Paths that are listed only so that a weaker path does not answer for them: service and path.
     var shields: [(service: Int, pattern: PathPattern)] = []
+    private var servers: ServerPlaces
+    /// Whether the formula of one requirement implies another requirement; those that were asked for.
+    var implications: [IndexPair: Bool] = [:]
     private var remarks: [String: ImportRemark] = [:]
     private var remarkOrder: [String] = []
 
     static let routesMax = 200_000
+    /// Compiled they are one for each host.
+    static let routeHostsMax = 1 << 20
     static let servicesMax = 64
 
     init(_ document: APIDocument, _ options: ImportOptions) throws(DocumentError) {
         self.document = document
         self.options = options
+        servers = ServerPlaces(options)
         try checkOptions()
+        let authorities = TokenAuthorities(document.schemes)
+        let tokenSchemes = Set(options.schemes)
         requirements = document.securities.map {
-            PublishedRequirement($0, document.schemes, tokenSchemes: Set(options.schemes))
+            PublishedRequirement($0, document.schemes, authorities, tokenSchemes: tokenSchemes)
         }
         try addRoutes()
+        try servers.check(services.map(\.place))
         for cluster in clusters() { try settle(cluster) }
         remarkOnRoutes()
     }
@@ -59,6 +68,16 @@ struct ServiceDraft {
     var allRemarks: [ImportRemark] {
         let all = remarkOrder.compactMap { remarks[$0] }
         return all.filter(\.isReservation) + all.filter { !$0.isReservation }
+    }
+
+    /// Schemes whose tokens the routes take.
+    var schemesInUse: Set<String> {
+        var result: Set<String> = []
+        for index in Set(document.operations.map(\.security)) {
+            result.formUnion(requirements[index].schemes)
+            if options.defaultScope != nil { result.formUnion(requirements[index].schemesWithoutScopes) }
+        }
+        return result
     }
 
     private func checkOptions() throws(DocumentError) {
@@ -73,6 +92,12 @@ struct ServiceDraft {
                     "the security scheme \(quoted(name)) is no access token",
                     mend: "name one of type oauth2, openIdConnect or http bearer")
             }
+        }
+        let variables = Set(document.serverLists.joined().flatMap(\.variables).map(\.name))
+        for name in options.serverVariables.keys.sorted() where !variables.contains(name) {
+            throw DocumentError(
+                "the document has no server variable \(quoted(name))",
+                mend: "it has \(quotedList(variables.sorted()))")
         }
         if let scope = options.defaultScope, !PublishedRequirement.isScope(scope) {
             throw DocumentError(
@@ -146,12 +171,20 @@ struct ServiceDraft {
     // MARK: Routes
 
     private mutating func addRoutes() throws(DocumentError) {
+        defer { for (kind, reason) in servers.remarks { remark(kind, reason) } }
         var serviceOfPlace: [ServerPlace: Int] = [:]
         var placesOfList: [Int: [ServerPlace]] = [:]
+        var bases: [[PathPattern.Segment]] = []
+        var hostsLeft = ServiceDraft.routeHostsMax
+        var pattern = PathPattern("/")
         for index in document.operations.indices {
             let operation = document.operations[index]
+            // Operations of one path stand together.
+            if index == 0 || !document.operations[index - 1].path.utf8.elementsEqual(operation.path.utf8) {
+                pattern = PathPattern(operation.path)
+            }
             if placesOfList[operation.servers] == nil {
-                placesOfList[operation.servers] = try places(document.serverLists[operation.servers])
+                placesOfList[operation.servers] = try servers.places(document.serverLists[operation.servers])
             }
             for place in placesOfList[operation.servers] ?? [] {
                 let service = serviceOfPlace[place] ?? services.count
@@ -163,23 +196,31 @@ struct ServiceDraft {
                     }
                     serviceOfPlace[place] = service
                     services.append(Service(name: nextName(place), place: place))
+                    bases.append(place.basePath.isEmpty ? [] : PathPattern(place.basePath).segments)
                 }
                 guard routes.count < ServiceDraft.routesMax else {
                     throw DocumentError(
                         "the document comes to more than \(ServiceDraft.routesMax) routes",
                         mend: "name the hosts with --host, or split it")
                 }
+                hostsLeft -= place.hosts.count
+                guard hostsLeft >= 0 else {
+                    throw DocumentError(
+                        "the routes come to more than \(ServiceDraft.routeHostsMax), counted once for each host",
+                        mend: "name the hosts that are meant with --host, or say with --server-variable")
+                }
                 services[service].routes.append(routes.count)
-                routes.append(route(index, service, place))
+                routes.append(route(index, service, pattern, base: bases[service]))
             }
         }
     }
 
-    private func route(_ index: Int, _ service: Int, _ place: ServerPlace) -> Route {
+    private func route(
+        _ index: Int, _ service: Int, _ path: PathPattern, base: [PathPattern.Segment]
+    ) -> Route {
         let operation = document.operations[index]
         let requirement = requirements[operation.security]
-        var pattern = PathPattern(operation.path)
-        let base = place.basePath.isEmpty ? [] : PathPattern(place.basePath).segments
+        var pattern = path
         if base.count + pattern.segments.count > PathPattern.segmentsMax {
             pattern.problem = pattern.problem ?? "its path has more segments than any that is decided on"
             pattern.isNeverRequested = true
@@ -209,69 +250,6 @@ struct ServiceDraft {
         route.state = .scopes(formula)
         route.isStricter = !isExact
         return route
-    }
-
-    // MARK: Places
-
-    private mutating func places(_ servers: [APIDocument.Server]) throws(DocumentError) -> [ServerPlace] {
-        var result: [ServerPlace] = []
-        var withoutHost = 0
-        func add(_ host: String, _ port: UInt16?, _ basePath: String) {
-            let ports = port.map { [$0] } ?? []
-            guard let index = result.firstIndex(where: { $0.basePath == basePath }) else {
-                result.append(ServerPlace(hosts: [host], ports: ports, basePath: basePath))
-                return
-            }
-            if !result[index].hosts.contains(host) { result[index].hosts.append(host) }
-            result[index].ports = ServerPlace.ports(result[index].ports, ports)
-        }
-        let list = servers.isEmpty ? [APIDocument.Server(url: "/", line: 1, variables: [])] : servers
-        for server in list {
-            switch ServerPlace.read(server.url) {
-            case .unusable(let reason):
-                remark(.stricter, "the server \(quoted(server.url)) is left out: \(reason)")
-            case .place(let host, let port, let basePath):
-                if !server.variables.isEmpty, options.hosts.isEmpty {
-                    remark(
-                        .note,
-                        "the server \(quoted(server.url)) stands for others too, by its variables "
-                            + quotedList(server.variables) + "; --host names the hosts that are meant")
-                }
-                if !options.hosts.isEmpty {
-                    for host in options.hosts { add(host, nil, basePath) }
-                } else if let host {
-                    add(host, port, basePath)
-                } else {
-                    withoutHost += 1
-                }
-            }
-        }
-        guard withoutHost == 0 || result.isEmpty else {
-            throw DocumentError(
-                line: list.first?.line, "some of the servers name no host",
-                mend: "write whole URLs in the document, or name the hosts of all with --host")
-        }
-        leaveOutLoopback(&result)
-        guard !result.isEmpty else {
-            throw DocumentError(
-                line: list.first?.line,
-                withoutHost > 0 ? "the document's servers name no host" : "the document has no server that can be used",
-                mend: "name it with --host, as in `--host api.example.com`")
-        }
-        return result
-    }
-
-    /// `localhost` beside real hosts is where somebody develops.
-    private mutating func leaveOutLoopback(_ places: inout [ServerPlace]) {
-        guard options.hosts.isEmpty, places.contains(where: { $0.hosts.contains { !ServerPlace.isLoopback($0) } })
-        else { return }
-        for index in places.indices {
-            for host in places[index].hosts where ServerPlace.isLoopback(host) {
-                remark(.note, "the server on \(quoted(host)) is left out: it stands beside others for development")
-            }
-            places[index].hosts.removeAll(where: ServerPlace.isLoopback)
-        }
-        places.removeAll(where: \.hosts.isEmpty)
     }
 
     // MARK: Names

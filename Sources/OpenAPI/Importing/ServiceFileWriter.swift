@@ -83,7 +83,7 @@ struct ServiceFileWriter {
             let value = description.isEmpty ? "{}" : "{ description: \(YAMLText.sentence(description)) }"
             text += "  \(padded(name, width)) \(value)\n"
         }
-        let unused = descriptions.keys.filter { !required.contains($0) }.sorted()
+        let unused = Set(descriptions.keys).subtracting(required).sorted()
         if !unused.isEmpty {
             comment("Declared, and required by no route: \(quotedList(unused, namesMax: 20)).", indent: 2)
         }

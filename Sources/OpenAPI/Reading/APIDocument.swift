@@ -11,8 +11,8 @@ public struct APIDocument: Sendable, Equatable {
         }
 
         public var kind: Kind
-        /// Authorities of its authorization, token and discovery URLs: schemes that share one take the same tokens.
-        public var authorities: [String] = []
+        /// Its authorization, token and discovery URLs, those of one flow together.
+        public var flows: [[TokenEndpoint]] = []
         /// Declared by its flows, in order, each once.
         public var scopes: [ScopeText] = []
     }
@@ -44,6 +44,8 @@ public struct APIDocument: Sendable, Equatable {
         public var line: Int
         public var summary: String
         public var isDeprecated: Bool
+        /// Stands for all methods of a path that has no operations: it is not shown to everybody.
+        var isHidden = false
         /// Index into `serverLists`.
         public var servers: Int
         /// Index into `securities`.
@@ -52,10 +54,36 @@ public struct APIDocument: Sendable, Equatable {
 
     public struct Server: Sendable, Equatable {
         /// With the defaults of its variables.
-        public var url: String
+        public var url = ""
         public var line: Int
-        /// Variables that have other values too.
-        public var variables: [String]
+        /// In the order in which the URL names them.
+        public var variables: [ServerVariable] = []
+        var parts: [ServerPart] = []
+
+        /// Whether it stands for one URL.
+        var isFixed: Bool { variables.allSatisfy { $0.values.count == 1 } }
+
+        func url(_ value: (ServerVariable) -> String) -> String {
+            parts.reduce(into: "") { url, part in
+                switch part {
+                case .text(let text): url += text
+                case .variable(let index): url += value(variables[index])
+                }
+            }
+        }
+    }
+
+    public struct ServerVariable: Sendable, Equatable {
+        public var name: String
+        public var defaultValue: String
+        /// All that it can be, the default first; empty where it can be anything.
+        public var values: [String] = []
+    }
+
+    enum ServerPart: Sendable, Equatable {
+        case text(String)
+        /// Index into the server's variables.
+        case variable(Int)
     }
 
     public var title = ""
@@ -73,10 +101,17 @@ public struct APIDocument: Sendable, Equatable {
     static let schemesPerAlternativeMax = 32
     static let scopesPerSchemeMax = 256
     static let schemesMax = 1_000
+    /// OpenAPI has four kinds; later ones may have more.
+    static let flowsMax = 16
     static let declaredScopesMax = 65_535
     static let serversMax = 64
+    static let serverVariableValuesMax = 64
     static let urlBytesMax = 2_048
     static let mentionsMax = 1 << 18
+    /// A name counts as one mention more for each so many bytes.
+    static let mentionBytes = 64
+    /// Longer than any path of a request, with room for long names of parameters.
+    static let pathBytesMax = 8_192
 
     /// Reads a document, JSON or YAML, of at most 32 MiB. References within it are followed; others are refused where
     /// they matter.

@@ -1,9 +1,9 @@
 /// Reads the parts of an OpenAPI document that matter here.
 final class APIDocumentReader {
-    private let tree: DocumentTree
+    let tree: DocumentTree
     private var document = APIDocument()
     /// Server lists by the node that they were read from.
-    private var serverListIndex: [Int: Int] = [:]
+    var serverListIndex: [Int: Int] = [:]
     private var securityIndex: [Int: Int] = [:]
     /// How many schemes, scopes and servers were read. Aliases could name the same ones without end.
     private var mentions = 0
@@ -61,7 +61,7 @@ final class APIDocumentReader {
 
     private func text(_ name: String, of node: Int, what: String) throws(DocumentError) -> String {
         guard let value = try tree.member(name, of: node, what: what), tree.isScalar(value) else { return "" }
-        return tree.string(value)
+        return tree.beginning(value)
     }
 
     // MARK: Operations
@@ -70,10 +70,26 @@ final class APIDocumentReader {
         _ path: String, _ node: Int, servers: Int, security: Int
     ) throws(DocumentError) {
         let what = "the path \(quoted(path))"
+        guard path.utf8.count <= APIDocument.pathBytesMax else {
+            throw DocumentError(
+                line: tree.line(node), "\(what) is longer than \(APIDocument.pathBytesMax) bytes",
+                mend: "remove it, or shorten the names of its parameters")
+        }
+        guard !hasSlashInBraces(path) else {
+            throw DocumentError(
+                line: tree.line(node), "\(what) has a `/` within `{ }`, so nobody can tell its segments",
+                mend: "write one parameter for each segment")
+        }
         guard !tree.isNull(node) else { return addHidden(path, node, servers: servers) }
         let target = try tree.resolved(node, what: what)
         // Beside a reference a path may have operations of its own; which one counts for the same method is undefined.
         let items = target == node ? [node] : [node, target]
+        for item in items {
+            guard let security = try tree.member("security", of: item, what: what) else { continue }
+            throw DocumentError(
+                line: tree.line(security), "\(what) has `security` beside its operations, where OpenAPI has none",
+                mend: "write it within each operation")
+        }
         var servers = servers
         for item in items.reversed() {
             if let own = try readServers(tree.member("servers", of: item, what: what)) { servers = own }
@@ -96,14 +112,27 @@ final class APIDocumentReader {
         if document.operations.count == before { addHidden(path, node, servers: servers) }
     }
 
+    private func hasSlashInBraces(_ path: String) -> Bool {
+        var isOpen = false
+        for byte in path.utf8 {
+            switch byte {
+            case 0x7B: isOpen = true
+            case 0x7D: isOpen = false
+            case 0x2F: if isOpen { return true }
+            default: break
+            }
+        }
+        return false
+    }
+
     /// A path without operations is one that is not shown to everybody (OpenAPI 3.1 §4.8.9): no weaker path may answer for
     /// it.
     private func addHidden(_ path: String, _ node: Int, servers: Int) {
         let use = APIDocument.SchemeUse(scheme: "a path without operations", scopes: [])
         document.operations.append(
             APIDocument.Operation(
-                method: "GET", path: path, line: tree.line(node), summary: "", isDeprecated: false, servers: servers,
-                security: addSecurity(.alternatives([[use]]))))
+                method: "GET", path: path, line: tree.line(node), summary: "", isDeprecated: false, isHidden: true,
+                servers: servers, security: addSecurity(.alternatives([[use]]))))
     }
 
     private func readOperation(
@@ -116,6 +145,11 @@ final class APIDocumentReader {
                 mend: "split it")
         }
         let what = quoted(name)
+        if let reference = try tree.member("$ref", of: node, what: what) {
+            throw DocumentError(
+                line: tree.line(reference), "\(what) is a reference, which OpenAPI does not have there",
+                mend: "write the operation out, or let the whole path be a reference")
+        }
         let own = try readSecurity(tree.member("security", of: node, what: what))
         let ownServers = try readServers(tree.member("servers", of: node, what: what))
         let deprecated = try tree.member("deprecated", of: node, what: what)
@@ -158,7 +192,8 @@ final class APIDocumentReader {
                     throw DocumentError(
                         line: tree.line(scope), "a scope of \(quoted(entry.name)) that is no text", mend: "correct it")
                 }
-                try count(1 + scopes.count, at: entry.key)
+                let bytes = scopes.reduce(entry.name.utf8.count) { $0 + tree.bytes($1).count }
+                try count(1 + scopes.count + bytes / APIDocument.mentionBytes, at: entry.key)
                 uses.append(APIDocument.SchemeUse(scheme: entry.name, scopes: scopes.map(tree.string)))
             }
             if uses.isEmpty { return .open }
@@ -167,7 +202,7 @@ final class APIDocumentReader {
         return .alternatives(alternatives)
     }
 
-    private func count(_ mentions: Int, at node: Int) throws(DocumentError) {
+    func count(_ mentions: Int, at node: Int) throws(DocumentError) {
         self.mentions += mentions
         guard self.mentions <= APIDocument.mentionsMax else {
             throw DocumentError(
@@ -194,7 +229,8 @@ final class APIDocumentReader {
         case "oauth2": return try readFlows(node, what)
         case "openIdConnect":
             var scheme = APIDocument.Scheme(kind: .token)
-            scheme.authorities = authority(try text("openIdConnectUrl", of: node, what: what)).map { [$0] } ?? []
+            let url = try url("openIdConnectUrl", of: node, what: what)
+            if !url.isEmpty { scheme.flows = [[TokenEndpoint(discovery: url)]] }
             return scheme
         case "http":
             let name = try text("scheme", of: node, what: what)
@@ -207,80 +243,46 @@ final class APIDocumentReader {
 
     private func readFlows(_ node: Int, _ what: String) throws(DocumentError) -> APIDocument.Scheme {
         var scheme = APIDocument.Scheme(kind: .token)
-        guard let flows = try tree.member("flows", of: node, what: what), !tree.isNull(flows) else { return scheme }
+        guard let member = try tree.member("flows", of: node, what: what), !tree.isNull(member) else { return scheme }
+        let flows = try tree.resolved(member, what: "`flows`")
         var seen: Set<String> = []
-        for name in ["authorizationCode", "clientCredentials", "implicit", "password"] {
-            guard let flow = try tree.member(name, of: flows, what: "`flows`"), !tree.isNull(flow) else { continue }
-            for url in ["authorizationUrl", "tokenUrl"] {
-                guard let one = authority(try text(url, of: flow, what: "`\(name)`")) else { continue }
-                if !scheme.authorities.contains(one) { scheme.authorities.append(one) }
+        let named = try tree.entries(flows, what: "`flows`", max: APIDocument.flowsMax)
+        for (name, _, value) in named where !name.hasPrefix("x-") && !tree.isNull(value) {
+            let flow = try tree.resolved(value, what: quoted(name))
+            var endpoints: [TokenEndpoint] = []
+            for member in ["authorizationUrl", "tokenUrl"] {
+                let url = try url(member, of: flow, what: quoted(name))
+                if !url.isEmpty { endpoints.append(TokenEndpoint(endpoint: url)) }
             }
-            guard let scopes = try tree.member("scopes", of: flow, what: "`\(name)`"), !tree.isNull(scopes) else {
+            scheme.flows.append(endpoints)
+            guard let scopes = try tree.member("scopes", of: flow, what: quoted(name)), !tree.isNull(scopes) else {
                 continue
             }
-            for scope in try tree.entries(scopes, what: "`scopes`", max: APIDocument.declaredScopesMax)
-            where seen.insert(scope.name).inserted {
+            let declared = try tree.entries(scopes, what: "`scopes`", max: APIDocument.declaredScopesMax)
+            let bytes = declared.reduce(0) { $0 + $1.name.utf8.count }
+            try count(declared.count + bytes / APIDocument.mentionBytes, at: scopes)
+            for scope in declared where seen.insert(scope.name).inserted {
                 scheme.scopes.append(
-                    APIDocument.ScopeText(name: scope.name, description: visibleLine(tree.string(scope.value))))
+                    APIDocument.ScopeText(name: scope.name, description: visibleLine(tree.beginning(scope.value))))
             }
         }
         return scheme
     }
 
-    private func authority(_ url: String) -> String? {
-        guard let start = url.firstRange(of: "://") else { return nil }
-        let authority = url[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        return authority.isEmpty ? nil : authority.lowercased()
+    func url(_ name: String, of node: Int, what: String) throws(DocumentError) -> String {
+        guard let value = try tree.member(name, of: node, what: what), tree.isScalar(value) else { return "" }
+        guard tree.bytes(value).count <= APIDocument.urlBytesMax else {
+            throw DocumentError(
+                line: tree.line(value), "`\(name)` is longer than \(APIDocument.urlBytesMax) bytes",
+                mend: "write a shorter one")
+        }
+        return tree.string(value)
     }
 
     // MARK: Servers
 
-    private func addServerList(_ servers: [APIDocument.Server]) -> Int {
+    func addServerList(_ servers: [APIDocument.Server]) -> Int {
         document.serverLists.append(servers)
         return document.serverLists.count - 1
-    }
-
-    private func readServers(_ node: Int?) throws(DocumentError) -> Int? {
-        guard let node, !tree.isNull(node) else { return nil }
-        let identity = tree.identity(node)
-        if let known = serverListIndex[identity] { return known }
-        let members = try tree.members(node, what: "`servers`", max: APIDocument.serversMax)
-        guard !members.isEmpty else { return nil }
-        var servers: [APIDocument.Server] = []
-        try count(members.count * 16, at: node)
-        for member in members { servers.append(try readServer(member)) }
-        let index = addServerList(servers)
-        serverListIndex[identity] = index
-        return index
-    }
-
-    private func readServer(_ node: Int) throws(DocumentError) -> APIDocument.Server {
-        let template = try text("url", of: node, what: "a server")
-        guard template.utf8.count <= APIDocument.urlBytesMax else {
-            throw DocumentError(line: tree.line(node), "the URL of a server is too long", mend: "write a shorter one")
-        }
-        var server = APIDocument.Server(url: "", line: tree.line(node), variables: [])
-        let variables = try tree.member("variables", of: node, what: "a server")
-        var rest = Substring(template)
-        while let open = rest.firstIndex(of: "{") {
-            server.url += rest[..<open]
-            guard let close = rest[open...].firstIndex(of: "}") else { break }
-            let name = String(rest[rest.index(after: open)..<close])
-            guard let variables, let variable = try tree.member(name, of: variables, what: "`variables`"),
-                let value = try tree.member("default", of: variable, what: "the variable \(quoted(name))"),
-                tree.isScalar(value)
-            else {
-                throw DocumentError(
-                    line: tree.line(node), "the server variable \(quoted(name)) has no default",
-                    mend: "give it one in the document")
-            }
-            server.url += tree.string(value)
-            let others = try tree.member("enum", of: variable, what: "the variable \(quoted(name))")
-            if others == nil || others.flatMap({ tree.element(1, of: $0) }) != nil { server.variables.append(name) }
-            rest = rest[rest.index(after: close)...]
-            guard server.url.utf8.count <= APIDocument.urlBytesMax else { break }
-        }
-        server.url = String((server.url + rest).prefix(APIDocument.urlBytesMax))
-        return server
     }
 }

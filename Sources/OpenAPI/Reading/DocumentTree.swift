@@ -28,12 +28,20 @@ final class DocumentTree {
     static let depthMax = 128
     /// Mappings up to this size are searched as they stand.
     private static let searchedMax = 16
+    /// Nodes looked at in searches, for a whole document: aliases and references lead to one place without end. As many
+    /// as an operation for each few bytes of the longest document would need.
+    static let stepsMax = 1 << 27
 
     private(set) var nodes: [Node] = []
     private(set) var text: [UInt8] = []
     private var indexes: [Int: [String: Int]] = [:]
+    /// The members of sequences that were asked for one by its number.
+    private var elements: [Int: [UInt32]] = [:]
+    /// Nodes that were looked at in searches.
+    private(set) var stepCount = 0
 
     static let root = 0
+    private static let beginningBytesMax = 2_048
 
     // MARK: Looking
 
@@ -57,6 +65,11 @@ final class DocumentTree {
     /// The text of a scalar, empty for anything else.
     func string(_ node: Int) -> String {
         String(decoding: bytes(node), as: UTF8.self)
+    }
+
+    /// Its first bytes, for people to read.
+    func beginning(_ node: Int) -> String {
+        String(decoding: bytes(node).prefix(DocumentTree.beginningBytesMax), as: UTF8.self)
     }
 
     func bytes(_ node: Int) -> ArraySlice<UInt8> {
@@ -118,6 +131,7 @@ final class DocumentTree {
     /// The value of a mapping's key; nil when it has none.
     func member(_ name: String, of node: Int, what: String) throws(DocumentError) -> Int? {
         let mapping = try mapping(node, what: what)
+        try spend(1, at: node)
         if let index = indexes[mapping] { return index[name] }
         var found: Int?
         var count = 0
@@ -134,7 +148,20 @@ final class DocumentTree {
             }
             key = Int(nodes[value].end)
         }
+        try spend(count, at: node)
         return found
+    }
+
+    /// Before or behind work that is bounded by itself.
+    private func spend(_ steps: Int, at node: Int) throws(DocumentError) {
+        stepCount += steps
+        guard stepCount <= DocumentTree.stepsMax else {
+            throw DocumentError(
+                line: line(node),
+                "reading the document takes more than \(DocumentTree.stepsMax) steps: its references "
+                    + "and aliases lead to the same places too often",
+                mend: "split it, or write out what they stand for")
+        }
     }
 
     private func indexed(_ mapping: Int) throws(DocumentError) -> [String: Int] {
@@ -147,21 +174,25 @@ final class DocumentTree {
             key = Int(nodes[value].end)
         }
         indexes[mapping] = index
+        try spend(index.count, at: mapping)
         return index
     }
 
     /// The member of a sequence with this number, from 0.
-    func element(_ number: Int, of node: Int) -> Int? {
+    func element(_ number: Int?, of node: Int) throws(DocumentError) -> Int? {
         let list = meant(node)
-        guard nodes[list].kind == .sequence else { return nil }
+        guard let number, nodes[list].kind == .sequence else { return nil }
+        try spend(1, at: node)
+        if let members = elements[list] { return number < members.count ? Int(members[number]) : nil }
+        var members: [UInt32] = []
         var member = list + 1
-        var left = number
         while member < Int(nodes[list].end) {
-            if left == 0 { return member }
-            left -= 1
+            members.append(UInt32(clamping: member))
             member = Int(nodes[member].end)
         }
-        return nil
+        elements[list] = members
+        try spend(members.count, at: node)
+        return number < members.count ? Int(members[number]) : nil
     }
 
     private func mapping(_ node: Int, what: String) throws(DocumentError) -> Int {
@@ -176,7 +207,7 @@ final class DocumentTree {
 
     /// What a merge key brings in is not looked at; a `security` among it would be missed.
     private func refuseMerge(_ key: Int) throws(DocumentError) {
-        guard nodes[key].kind == .plain, bytes(key).elementsEqual([0x3C, 0x3C]) else { return }
+        guard kind(key) == .plain, bytes(key).elementsEqual([0x3C, 0x3C]) else { return }
         throw DocumentError(
             line: line(key), "the merge key `<<` is not read", mend: "write the keys out: OpenAPI has no merge keys")
     }

@@ -2,7 +2,9 @@ internal import Octets
 
 extension DocumentTree {
     private static let hopsMax = 16
-    private static let stepsMax = 32
+    private static let pointerStepsMax = 32
+    /// A longer one names nothing that a person would have named.
+    private static let pointerBytesMax = 2_048
 
     /// The node that a `$ref` leads to, or the node itself where it has none.
     func resolved(_ node: Int, what: String) throws(DocumentError) -> Int {
@@ -20,9 +22,14 @@ extension DocumentTree {
 
     /// A JSON pointer (RFC 6901 §6) into this document.
     func target(of reference: Int) throws(DocumentError) -> Int {
-        let text = string(reference)
+        let text = beginning(reference)
         func fault(_ message: String, _ mend: String) -> DocumentError {
             DocumentError(line: line(reference), message, mend: mend)
+        }
+        guard bytes(reference).count <= DocumentTree.pointerBytesMax else {
+            throw fault(
+                "the reference \(quoted(text)) has more than \(DocumentTree.pointerBytesMax) bytes",
+                "let it name a place with a shorter name")
         }
         guard text.utf8.first == 0x23 else {
             throw fault(
@@ -34,7 +41,7 @@ extension DocumentTree {
         }
         var place = DocumentTree.root
         let steps = decoded.split(separator: 0x2F, omittingEmptySubsequences: false).dropFirst()
-        guard steps.count <= DocumentTree.stepsMax else {
+        guard steps.count <= DocumentTree.pointerStepsMax else {
             throw fault("the reference \(quoted(text)) is too long", "name a place nearer to the root")
         }
         for step in steps {
@@ -42,7 +49,7 @@ extension DocumentTree {
             let next: Int? =
                 switch kind(place) {
                 case .mapping: try member(name, of: place, what: "what a reference leads through")
-                case .sequence: Int(name).flatMap { $0 >= 0 ? element($0, of: place) : nil }
+                case .sequence: try element(arrayIndex(name), of: place)
                 default: nil
                 }
             guard let next else {
@@ -51,6 +58,14 @@ extension DocumentTree {
             place = next
         }
         return place
+    }
+
+    /// Digits without a zero before them (RFC 6901 §4).
+    private func arrayIndex(_ name: String) -> Int? {
+        guard name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), name == "0" || !name.hasPrefix("0") else {
+            return nil
+        }
+        return Int(name)
     }
 
     private func percentDecoded(_ text: Substring.UTF8View) -> [UInt8]? {

@@ -100,6 +100,10 @@ struct YAMLDocumentReader {
     private func takeScalar(_ event: yaml_event_t, _ line: Int, _ state: inout State) throws(DocumentError) {
         let scalar = unsafe event.data.scalar
         let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
+        if unsafe text(scalar.tag) == "tag:yaml.org,2002:merge" {
+            throw DocumentError(
+                line: line, "a merge key is not read", mend: "write the keys out: OpenAPI has no merge keys")
+        }
         let node = tree.nodes.count
         // SAFETY: the event owns `length` bytes at `value` until it is deleted, after this call.
         let bytes =

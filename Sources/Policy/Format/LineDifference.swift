@@ -35,6 +35,9 @@ private struct DifferenceStep {
 private func differenceSteps(_ before: [UInt8], _ after: [UInt8]) -> [DifferenceStep] {
     let old = splitLines(before)
     let new = splitLines(after)
+    // Told once: one long line may stand beside many blank ones.
+    let isBlankOld = old.map { squeezed($0).isEmpty }
+    let isBlankNew = new.map { squeezed($0).isEmpty }
     var steps: [DifferenceStep] = []
     var one = 0
     var other = 0
@@ -49,7 +52,7 @@ private func differenceSteps(_ before: [UInt8], _ after: [UInt8]) -> [Difference
                 other += 1
                 continue
             }
-            if squeezed(old[one]).elementsEqual(squeezed(new[other])) {
+            if isBlankOld[one] == isBlankNew[other], squeezed(old[one]).elementsEqual(squeezed(new[other])) {
                 add(0x2D, old[one])
                 one += 1
                 add(0x2B, new[other])
@@ -58,7 +61,7 @@ private func differenceSteps(_ before: [UInt8], _ after: [UInt8]) -> [Difference
             }
         }
         // One of the two is a blank line that the other text does not have.
-        if one < old.count, other >= new.count || squeezed(old[one]).isEmpty {
+        if one < old.count, other >= new.count || isBlankOld[one] {
             add(0x2D, old[one])
             one += 1
         } else if other < new.count {
@@ -75,8 +78,8 @@ private func splitLines(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
     return lines
 }
 
-private func squeezed(_ line: ArraySlice<UInt8>) -> [UInt8] {
-    line.filter { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }
+private func squeezed(_ line: ArraySlice<UInt8>) -> LazyFilterSequence<ArraySlice<UInt8>> {
+    line.lazy.filter { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }
 }
 
 private func append(_ steps: ArraySlice<DifferenceStep>, to text: inout String) {

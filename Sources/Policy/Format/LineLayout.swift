@@ -58,6 +58,10 @@ struct LineLayout {
     var columnMax: Int?
     /// Flow collections that are open, by their first byte; 0 for one without brackets.
     var flows: [UInt8] = []
+    /// The place that a column was asked for last.
+    private var counted = (offset: 0, column: 0)
+    /// Bytes that were looked at to tell columns.
+    private(set) var countedBytes = 0
     /// Where all comments stand in the source, in order.
     private(set) var commentRanges: [Range<Int>] = []
 
@@ -153,7 +157,7 @@ struct LineLayout {
         let next = end
         while end > at, source[end - 1] == 0x20 || source[end - 1] == 0x09 { end -= 1 }
         commentRanges.append(at..<end)
-        let column = columnOf(at)
+        let column = columnAhead(at)
         if line != nil {
             line?.comment = at..<end
             line?.commentColumn = column
@@ -180,7 +184,7 @@ struct LineLayout {
 
     private mutating func takeMark() throws(FormatRefusal) {
         let byte = source[at]
-        let column = columnOf(at)
+        let column = columnAhead(at)
         let marks: [[UInt8]] = [[0x2D, 0x2D, 0x2D], [0x2E, 0x2E, 0x2E]]
         if column == 0, marks.contains(where: source[at...].starts(with:)) {
             return put(.marker, from: at, to: at + 3, column: 0)
@@ -269,7 +273,7 @@ struct LineLayout {
         source[..<offset].reduce(1) { $0 + ($1 == 0x0A ? 1 : 0) }
     }
 
-    /// Characters before a byte on its line.
+    /// Characters before a byte on its line; a walk back to where the line starts.
     func columnOf(_ offset: Int) -> Int {
         var start = offset
         var count = 0
@@ -278,6 +282,22 @@ struct LineLayout {
             if source[start] & 0xC0 != 0x80 { count += 1 }
         }
         return count
+    }
+
+    /// The same for places in the order of the source: each byte is counted once, however long its line is.
+    private mutating func columnAhead(_ offset: Int) -> Int {
+        if offset < counted.offset { counted = (0, 0) }
+        while counted.offset < offset {
+            let byte = source[counted.offset]
+            if byte == 0x0A {
+                counted.column = 0
+            } else if byte & 0xC0 != 0x80 {
+                counted.column += 1
+            }
+            counted.offset += 1
+            countedBytes += 1
+        }
+        return counted.column
     }
 
     static let step = 2

@@ -31,13 +31,25 @@ extension PolicyCommand {
         @Option(name: .customLong("host"), help: "A host in place of those in the document; may be repeated.")
         var hosts: [String] = []
 
+        @Option(
+            name: .customLong("server-variable"),
+            help: ArgumentHelp(
+                """
+                What a variable in the URLs of servers is; may be repeated, for several values too. Otherwise all \
+                values that the document lists, or the default where it lists none.
+                """,
+                valueName: "name=value"))
+        var serverVariables: [String] = []
+
         @Option(help: "The issuer of its tokens; otherwise another file of the policy names it.")
         var issuer: String?
 
         @Option(
             name: .customLong("security"),
-            help:
-                "A security scheme that is this policy's tokens; may be repeated. Otherwise all that are access tokens."
+            help: """
+                A security scheme whose tokens are the issuer's; may be repeated. Otherwise all that are access \
+                tokens, as long as these are of one authority.
+                """
         )
         var schemes: [String] = []
 
@@ -57,6 +69,9 @@ extension PolicyCommand {
         var json = false
 
         func validate() throws {
+            for text in serverVariables where !text.dropFirst().contains("=") {
+                throw ValidationError("--server-variable takes NAME=VALUE, not \(jsonQuoted(text)).")
+            }
             if json, output == nil { throw ValidationError("--json needs --output, since the policy itself is YAML.") }
         }
 
@@ -64,6 +79,10 @@ extension PolicyCommand {
             var options = ImportOptions()
             options.service = service
             options.hosts = hosts
+            for text in serverVariables {
+                let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                options.serverVariables[String(parts[0]), default: []].append(String(parts[1]))
+            }
             options.issuer = issuer
             options.schemes = schemes
             options.defaultScope = defaultScope

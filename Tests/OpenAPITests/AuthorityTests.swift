@@ -1,0 +1,152 @@
+import OpenAPI
+import Testing
+
+/// Documents whose schemes are of several authorities: one issuer stands for one of them.
+@Suite struct AuthorityTests {
+    private static func flow(_ token: String, authorization: String? = nil) -> String {
+        let first = authorization.map { "authorizationUrl: '\($0)', " } ?? ""
+        return "{ \(first)tokenUrl: '\(token)', scopes: { read: '', write: '' } }"
+    }
+
+    private static func oauth(_ token: String, authorization: String? = nil) -> String {
+        "{ type: oauth2, flows: { authorizationCode: \(flow(token, authorization: authorization)) } }"
+    }
+
+    private static func oidc(_ url: String) -> String { "{ type: openIdConnect, openIdConnectUrl: '\(url)' }" }
+
+    /// `/one` needs scheme `one`, `/two` scheme `two`, `/both` either of them.
+    private static func schemes(_ one: String, _ two: String) -> String {
+        """
+        openapi: 3.0.3
+        info: { title: A, version: '1' }
+        servers: [{ url: https://api.example.com }]
+        components:
+          securitySchemes:
+            one: \(one)
+            two: \(two)
+            three: \(oidc("https://three.example/.well-known/openid-configuration"))
+        paths:
+          /one: { get: { security: [{ one: [read] }] } }
+          /two: { get: { security: [{ two: [read] }] } }
+          /both: { get: { security: [{ one: [write] }, { two: [write] }] } }
+          /mixed: { get: { security: [{ one: [write], two: [read] }] } }
+        """
+    }
+
+    @Test(arguments: [
+        (oauth("https://a.example/token"), oauth("https://b.example/token")),
+        (oauth("https://a.example/token"), oidc("https://b.example/.well-known/openid-configuration")),
+        (
+            oidc("https://a.example/.well-known/openid-configuration"),
+            oidc("https://b.example/.well-known/openid-configuration")
+        ),
+        // Tenants of one host.
+        (
+            oidc("https://a.example/t1/.well-known/openid-configuration"),
+            oidc("https://a.example/t2/.well-known/openid-configuration")
+        ),
+        (oauth("https://a.example/realms/a/token"), oauth("https://a.example/realms/b/token")),
+        (oauth("https://a.example/token?p=one"), oauth("https://a.example/token?p=two")),
+        (
+            oidc("https://a.example/realms/a/.well-known/openid-configuration"),
+            oauth("https://a.example/realms/b/token")
+        ),
+        // The API itself, and somebody else.
+        (oauth("/token"), oauth("https://b.example/token")),
+        // Between two issuers.
+        (
+            oidc("https://a.example/.well-known/openid-configuration"),
+            "{ type: oauth2, flows: { implicit: { authorizationUrl: 'https://b.example/x', scopes: {} }, "
+                + "password: \(flow("https://a.example/x")) } }"
+        ),
+    ]) func severalAreRefused(_ one: String, _ two: String) throws {
+        let text = AuthorityTests.schemes(one, two)
+        let found = refusal(text)
+        #expect(found.contains("tokens of 2 authorities"), "\(found)")
+        #expect(found.contains("`one` (") && found.contains("`two` ("), "\(found)")
+        #expect(found.contains("--security one"), "\(found)")
+    }
+
+    @Test func whatOneSchemeSaysIsAsked() throws {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oauth("https://a.example/token"), AuthorityTests.oauth("https://b.example/token"))
+        var options = ImportOptions()
+        options.schemes = ["one"]
+        let imported = try ServiceImport(document(text), options)
+        let decided = try Decided(imported)
+        #expect(try decided.allows("GET", "/one", ["read"]))
+        #expect(try !decided.allows("GET", "/two", ["read", "write"]))
+        #expect(try decided.allows("GET", "/both", ["write"]))
+        #expect(try !decided.allows("GET", "/mixed", ["read", "write"]))
+        #expect(imported.hasReservations)
+        #expect(imported.remarks.contains { $0.kind == .leftOut && $0.reason.contains("`two` is not among") })
+    }
+
+    /// A scheme by itself may be of two: then the person says so.
+    @Test func oneSchemeOfTwoAuthorities() throws {
+        let two =
+            "{ type: oauth2, flows: { clientCredentials: \(AuthorityTests.flow("https://a.example/token")), "
+            + "password: \(AuthorityTests.flow("https://b.example/token")) } }"
+        let text = AuthorityTests.schemes(two, two)
+        #expect(refusal(text).contains("tokens of 2 authorities"))
+        var options = ImportOptions()
+        options.schemes = ["one", "two"]
+        #expect(refusal(text, options) == "none")
+    }
+
+    @Test(arguments: [
+        // One flow is of one server, on however many hosts.
+        (
+            oauth("https://tokens.example/t", authorization: "https://a.example/x"),
+            oauth("https://tokens.example/t", authorization: "https://a.example/x")
+        ),
+        (oauth("https://a.example/x/token"), oauth("https://A.example:443/x/refresh")),
+        (oauth("https://a.example/x/y/token"), oidc("https://a.example/x/.well-known/openid-configuration")),
+        (oauth("https://a.example/token"), oidc("https://a.example/.well-known/openid-configuration")),
+        // Several flows of one scheme on one host.
+        (
+            "{ type: oauth2, flows: { clientCredentials: \(flow("https://a.example/x/token")), "
+                + "password: \(flow("https://a.example/y/token")) } }",
+            oauth("https://a.example/y/token")
+        ),
+        (oauth("token"), oauth("/token")),
+        // Nobody is named.
+        ("{ type: http, scheme: bearer }", oauth("https://a.example/token")),
+        ("{ type: oauth2, flows: {} }", oauth("https://a.example/token")),
+    ]) func oneIsTaken(_ one: String, _ two: String) throws {
+        let text = AuthorityTests.schemes(one, two)
+        #expect(refusal(text) == "none", "\(refusal(text))")
+        // Who is in a document and used nowhere does not count.
+        #expect(text.contains("three.example"))
+    }
+
+    @Test func whatIsLeftOutDoesNotCount() throws {
+        let text = operation("[{ oauth: [read] }, { other: [] }]")
+        #expect(refusal(text) == "none")
+        var options = ImportOptions()
+        options.defaultScope = "api"
+        #expect(refusal(text, options).contains("tokens of 2 authorities"))
+    }
+
+    /// Each two of three have something in common, and all three nothing.
+    @Test func threeWithoutACommonAuthority() throws {
+        func flows(_ hosts: [String]) -> String {
+            let names = ["clientCredentials", "password"]
+            return zip(names, hosts).map { "\($0): \(AuthorityTests.flow("https://\($1).example/token"))" }
+                .joined(separator: ", ")
+        }
+        let three = [("x", ["a", "b"]), ("y", ["b", "c"]), ("z", ["c", "a"])]
+        let declared = three.map { "    \($0): { type: oauth2, flows: { \(flows($1)) } }" }.joined(separator: "\n")
+        let text = """
+            openapi: 3.0.3
+            servers: [{ url: https://api.example.com }]
+            components:
+              securitySchemes:
+            \(declared)
+            paths:
+              /a: { get: { security: [{ x: [read], y: [read], z: [read] }] } }
+              /open: { get: { security: [] } }
+            """
+        #expect(try routes(text).contains { $0.hasPrefix("# Left out, so denied: GET /a:") })
+    }
+}
