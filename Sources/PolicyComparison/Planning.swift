@@ -10,14 +10,17 @@ public import PolicyTables
 /// - Parameters:
 ///   - old, new: checked models. No route of theirs requires an old name of a scope.
 ///   - at: Unix seconds; what has ended by then has ended.
+///   - progress: told how far requests have been compared.
 /// - Returns: nothing when the new policy is not wider.
-public func planChange(from old: PolicyModel, to new: PolicyModel, at: Int64) -> PolicyPlan {
-    planChange(Comparison(old: old, new: new, at: at))
+public func planChange(
+    from old: PolicyModel, to new: PolicyModel, at: Int64, progress: PlanProgress? = nil
+) -> PolicyPlan {
+    planChange(Comparison(old: old, new: new, at: at), progress: progress)
 }
 
-func planChange(_ comparison: Comparison) -> PolicyPlan {
+func planChange(_ comparison: Comparison, progress: PlanProgress? = nil) -> PolicyPlan {
     var findings = FindingCollector(comparison)
-    var requests = RequestComparison(comparison)
+    var requests = RequestComparison(comparison, progress: progress)
     requests.run { findings.add($0) }
     ConnectionComparison(comparison).run(&findings)
     compareResources(comparison, &findings)

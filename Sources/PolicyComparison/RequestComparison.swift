@@ -35,6 +35,7 @@ struct RequestClass {
 struct RequestComparison {
     private let comparison: Comparison
     private let methods: Methods
+    private let meter: PlanMeter
     private var portLists: [[UInt16]] = []
     private var portListNumbers = MeaningTable()
     private var oldTerms: [Int: Comparison.ServiceTerms] = [:]
@@ -48,15 +49,20 @@ struct RequestComparison {
         let empty: Int32
     }
 
-    init(_ comparison: Comparison) {
+    init(_ comparison: Comparison, progress: PlanProgress? = nil) {
         self.comparison = comparison
+        meter = PlanMeter(progress)
         methods = Methods(
             get: comparison.texts.number("GET"), head: comparison.texts.number("HEAD"),
             options: comparison.texts.number("OPTIONS"), empty: comparison.texts.number(""))
     }
 
     mutating func run(_ visit: (RequestClass) -> Void) {
-        for group in hostGroups() {
+        let groups = hostGroups()
+        meter.begin(routes: groups.map(routeCount))
+        for group in groups {
+            meter.beginGroup(routes: routeCount(group))
+            defer { meter.endGroup() }
             var tries: [[Int]: [PathTrie]] = [:]
             for classes in portClasses(group) {
                 guard let first = classes.first, !first.new.isEmpty else { continue }
@@ -71,6 +77,12 @@ struct RequestComparison {
                 guard comparison.stepsLeft > 0 else { return }
             }
         }
+    }
+
+    /// In both policies.
+    private func routeCount(_ group: HostGroup) -> Int {
+        group.old.reduce(0) { $0 + comparison.old.model.services[$1].routes.count }
+            + group.new.reduce(0) { $0 + comparison.new.model.services[$1].routes.count }
     }
 
     // MARK: Hosts
@@ -189,6 +201,7 @@ struct RequestComparison {
             let terms = known ?? comparison.terms(service, side)
             if isOld { oldTerms[index] = terms } else { newTerms[index] = terms }
             for (number, route) in service.routes.enumerated() {
+                meter.step()
                 let start = keys.count
                 for segment in route.segments {
                     switch segment {
@@ -223,6 +236,7 @@ struct RequestComparison {
         _ old: PathTrie, _ new: PathTrie, _ group: HostGroup, _ classes: [PortClass], _ visit: (RequestClass) -> Void
     ) {
         let comparison = comparison
+        let meter = meter
         let budget = comparison.stepsLeft
         var walk = PathWalk(old: old, new: new, emptyText: methods.empty, stepsLeft: comparison.stepsLeft) { text in
             comparison.texts.text(text).utf8.contains(where: isReserved)
@@ -231,6 +245,7 @@ struct RequestComparison {
             old: old, new: new, get: methods.get, head: methods.head, options: methods.options, portLists: portLists,
             denial: group.old.isEmpty ? "unknown_host" : nil)
         walk.run { path, state in
+            meter.step()
             let isOpenEnded = [state.plain, state.decoded ?? state.plain].allSatisfy {
                 !old.hasNode($0.old) && !new.hasNode($0.new)
             }

@@ -3,7 +3,8 @@
 # `N passed, N failed, N skipped`; the exit status is 0 without a failure.
 #
 #     Tests/Fuzz/replay.sh            all targets
-#     Tests/Fuzz/replay.sh TARGET…    some of: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle
+#     Tests/Fuzz/replay.sh TARGET…    some of: fastcgi http spop tokens policy tables request proofs claims
+#                                     introspection statuses bundle clients signatures publications
 #
 # A Replay that is built already is named by SCOPECHECK_REPLAY.
 set -uo pipefail
@@ -13,7 +14,9 @@ export SWIFT_BACKTRACE=enable=no
 TMPDIR=$(mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-targets=${*:-fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle}
+all="fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle"
+all="$all clients signatures publications"
+targets=${*:-$all}
 
 replay=${SCOPECHECK_REPLAY:-}
 if [ -z "$replay" ]; then

@@ -4,12 +4,14 @@
 #     Tests/Fuzz/run.sh TARGET SECONDS [LIBFUZZER-OPTION…]
 #     Tests/Fuzz/run.sh TARGET minimise        writes the smallest corpus of the same coverage to corpus/TARGET
 #
-# TARGET is one of: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle.
-# New inputs go to .work/TARGET, inputs that ended the
-# process to .work/TARGET-found: put those into cases/TARGET under a name that says what they are.
+# TARGET is one of: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle clients
+# signatures publications. New inputs go to .work/TARGET, inputs that ended the process to .work/TARGET-found: put those
+# into cases/TARGET under a name that says what they are.
 set -euo pipefail
 cd "$(dirname "$0")"
-target=${1:?"give a target: fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle"}
+targets="fastcgi http spop tokens policy tables request proofs claims introspection statuses bundle"
+targets="$targets clients signatures publications"
+target=${1:?"give a target: $targets"}
 seconds=${2:?"give seconds, or \`minimise\`"}
 shift 2
 [ -d "corpus/$target" ] || { echo "unknown target \`$target\`" >&2; exit 2; }

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import struct
 import sys
 import zlib
 
@@ -421,18 +422,56 @@ tests:
 """
 
 
-def policies():
-    yield POLICY.encode()
-    lines = POLICY.splitlines(keepends=True)
+# Who may hold what, what changes over time, and who may publish.
+HOLDERS = """scopecheck: 1
+issuers:
+  - { issuer: https://id.example.com, audience: a, keys: { discovery: true }, unknown_clients: deny }
+scopes:
+  orders:read: {}
+  orders:write: { implies: orders:read, replaces: [orders:change, orders:edit], until: 2027-12-01T00:00:00Z }
+  orders:bulk: { until: 2027-12-01T00:00:00Z }
+roles:
+  clerk: { scopes: ["orders:*"] }
+clients:
+  web: { scopes: [orders:read], on_excess: narrow, mode: observe, until: 2027-12-01T00:00:00Z }
+  job:
+    client_id: 0oa1b2c3
+    roles: [clerk]
+    grants: [{ scope: orders:write, until: 2027-12-01T00:00:00Z, reason: INC-42 }]
+services:
+  a: { hosts: [a.example.com], routes: [{ match: GET /a, scopes: orders:read }] }
+publishers:
+  orders:
+    keys:
+      - { kty: OKP, crv: Ed25519, kid: o1, x: ebVWLo_mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ }
+      - { kty: EC, crv: P-256, kid: e1, alg: ES256, use: sig, x: UVw9brnjlrkE0_7Kf1T9zQzB6Ze_N13KUVrQpsO0A18, y: RTa-OlDzGPv5pUdZAqIhUCvvDVfgjFOyzApW8X2fk1Q }
+    hosts: [orders.example.com, "*.example.org"]
+    base_path: /v1
+    scopes: ["orders:*", other]
+    issuers: [https://id.example.com]
+    public: true
+    max_ttl: 24h
+    widening: refuse
+"""
+
+
+def one_line_more_or_less(policy):
+    yield policy.encode()
+    lines = policy.splitlines(keepends=True)
     for place in range(len(lines)):
         yield "".join(lines[:place] + lines[place + 1:]).encode()
         yield "".join(lines[:place] + [lines[place]] + lines[place:]).encode()
+
+
+def policies():
+    yield from one_line_more_or_less(POLICY)
     # More services with one path than are compared in pairs.
     many = "scopecheck: 1\nservices:\n"
     for port in range(1, 71):
         many += "  s%d: { hosts: [h.example], ports: [%d], routes: [{ match: GET /a, public: true }] }\n" % (port, port)
     yield many.encode()
     yield many.replace("ports: [70]", "ports: [3]").encode()
+    yield from one_line_more_or_less(HOLDERS)
 
 
 def tables():
@@ -795,9 +834,165 @@ def bundles():
     yield whole.replace(b"tests.yaml", b"common.yaml")
 
 
+def client_record(identifier=b"web", name=b"frontend", scopes=(0, 2), grants=((1_800_000_000, (1,), b"INC-42"),), rule=0, until=-2**63,
+                  issuer=0):
+    """Magic, version, length and check are the target's to write."""
+    text = struct.pack("<IHBBIHHHHIqQ", 0, 1, 0, rule, 0, issuer, len(identifier), len(name), len(grants), len(scopes), until, 0)
+    text += struct.pack(f"<{len(scopes)}H", *scopes) + identifier + name
+    for end, granted, reason in grants:
+        text += struct.pack("<qIH", end, len(granted), len(reason)) + struct.pack(f"<{len(granted)}H", *granted) + reason
+    return text
+
+
+def clients():
+    records = [client_record(), client_record(grants=()), client_record(scopes=(), name=b"", rule=2), client_record(rule=3),
+               client_record(grants=((0, (), b""),) * 64), client_record(grants=((0, (), b""),) * 65), client_record(until=7, issuer=65535),
+               client_record(b"a" * 255), client_record(b"", b"")]
+    for record in records:
+        yield b"\x00web\n" + record
+        for content in (record, record[:-1], record + b"\0", record[:50]):
+            yield b"\x01" + content
+    whole = records[0]
+    for place in (6, 14, 16, 18, 20, 21, 22, len(whole) - 10):
+        yield b"\x01" + whole[:place] + b"\xff" + whole[place + 1:]
+    yield b"\x02"
+    for place in range(0, 90, 9):
+        yield b"\x02" + place.to_bytes(2, "big") + b"\xff"
+
+    def scope(implies=0, until=0, replaced=0):
+        return bytes([implies, until, replaced])
+
+    def client(identifier, scopes=1, rule=0, grants=(), shape=0, observed=None):
+        text = bytes([shape]) + identifier + b"\0" + bytes([scopes, rule, len(grants) | (0x80 if observed else 0)])
+        return text + b"".join(bytes(grant) for grant in grants) + (bytes([observed]) if observed else b"")
+    three = b"\2" + scope() + scope(1, 90, 1) + scope(3, 200, 2)
+    for members in ([client(b"a")], [client(b"a"), client(b"b", 7, 1)], [client(b"a")] * 2, [client(b"a"), client(b"a", shape=1)],
+                    [client(b"a", shape=3)], [client(b"")], [client(b"a", 6, grants=((1, 50), (4, 150)), observed=70)],
+                    [client(b"a", 0x80, shape=0x80)], [client(b"a", 7, shape=0x40)], [client(b"ab"), client(b"a"), client(b"b", shape=1)],
+                    [client(b"a", grants=((1, 9),) * 65)], [client(b"\xc3\xa9"), client(b"e\xcc\x81")]):
+        for now in (50, 255):
+            yield b"\x03" + three + bytes([len(members)]) + b"".join(members) + bytes([now])
+    for start in range(24):
+        yield b"\x03" + bytes((start * 37 + place * (11 + start)) & 255 for place in range(160))
+
+
+VERSION = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+TRUSTED = [("a", "5_FioQvsVZr-oZXk3OhLaVaNXSywlj60RsBoXisX8vA"), ("b", "rcFAEfgtHFbZVqpPnXPYhYNhpgYEhSXg0Ixjjcdd2Mc"),
+           ("c", "iC0Oo7KGTnpYfz5pjOpEWZmDEuZV4F-l6LURnYuqyM0")]
+
+
+def statements():
+    apply = f"scopecheck policy statement 1\naction apply\nversion {VERSION}\nserial 1790000000000\n"
+    rollback = apply.replace("apply", "rollback") + f"from {VERSION[::-1]}\nfrom-serial 1\n"
+    publish = (f"scopecheck publication statement 1\naction publish\nservice orders\nenvironment prod\nsha256 {VERSION}\nserial 7\n"
+               "ttl 43200\n")
+    withdraw = "scopecheck publication statement 1\naction withdraw\nservice orders\nserial 7\n"
+    for text in (apply, rollback, publish, publish.replace("environment prod\n", ""), withdraw, rollback.replace("from-serial 1\n", "")):
+        lines = text.splitlines(keepends=True)
+        yield text
+        yield text[:-1]
+        yield text + "\n"
+        for place in range(len(lines)):
+            yield "".join(lines[:place] + lines[place + 1:])
+            yield "".join(lines[:place] + [lines[place]] + lines[place:])
+    for old, new in (("1790000000000", "0"), ("1790000000000", "01"), ("1790000000000", "+1"), ("1790000000000", str(2**63)),
+                     ("1790000000000", str(2**63 - 1)), (VERSION, VERSION.upper()), ("\n", "\r\n"), ("action", "action "), ("apply", "stage")):
+        yield apply.replace(old, new)
+    for old, new in (("43200", "0"), ("43200", "-1"), ("43200", "31536001"), ("orders", ".."), ("orders", "a/b"), ("orders", ""), ("7", "18446744073709551616"),
+                     ("7", "18446744073709551615"), ("prod", ""), ("publish", "withdraw")):
+        yield publish.replace(old, new)
+
+
+def signatures():
+    for text in statements():
+        yield b"\x00" + text.encode()
+    apply = next(statements())
+    good = base64url(bytes(64)).decode()
+
+    def signed_file(*entries, statement=apply):
+        return b"\x01" + compact(dict(statement=statement, signatures=[dict(kid=kid, signature=value) for kid, value in entries]))
+    yield signed_file()
+    yield signed_file(("a", good))
+    yield signed_file(("x", good), ("y", good))
+    yield signed_file(("x", good), ("x", good))
+    yield signed_file(("", good))
+    yield signed_file(("x" * 129, good))
+    yield signed_file(("x", good[:-1]))
+    yield signed_file(("x", good + "="))
+    yield signed_file(*((str(number), good) for number in range(33)))
+    yield signed_file(("x", good), statement="")
+    yield b"\x01" + compact(dict(statement=apply, signatures=[], more=1))
+    yield b"\x01" + compact(dict(statement=apply, signatures=[dict(kid="x", signature=good, more=1)]))
+    yield b"\x01[]"
+    keys = [dict(kty="OKP", crv="Ed25519", kid=kid, x=x) for kid, x in TRUSTED]
+    for required in (0, 1, 2, 3, 4):
+        yield b"\x02" + bytes([required]) + compact(dict(keys=keys))
+    for change in (dict(kid="b"), dict(kid=""), dict(d="x"), dict(x="AAAA"), dict(x=TRUSTED[1][1]), dict(kty="EC"), dict(crv="X25519"), dict(kid=1)):
+        yield b"\x02\1" + compact(dict(keys=[{**keys[0], **change}, *keys[1:]]))
+    yield b"\x02\1" + compact(dict(keys=[]))
+    yield b"\x02\1" + compact(dict(keys=keys * 30))
+    # shape, who signs, how many it takes less one, version, then what the shape asks for.
+    for shape in (0, 1, 2, 3, 4, 8, 10):
+        for signed_by in (0, 1, 3, 7, 8, 9, 15, 0x19):
+            for required in (1,) if shape else (0, 1, 2):
+                yield bytes([3, shape, signed_by, required, 5, 6, 0, 9, 0, 9, 1, 2, 3])
+    for prepared in ([0, 7, 4, 7], [1, 7, 4, 7], [2, 7, 4, 7, 8], [4, 7, 4, 7], [0, 7, 0, 7], [0, 7, 3, 7], [0, 7, 4, 0]):
+        yield bytes([3, 0, 7, 1, 5, 0, 9, *prepared])
+
+
+PUBLISHED = """scopecheck: 1
+scopes:
+  orders:write: { implies: orders:read, replaces: orders:change, until: 2027-01-01T00:00:00Z }
+services:
+  orders:
+    hosts: [orders.example.com]
+    issuers: [https://id.example.com]
+    routes:
+      - { match: "GET /v1/orders/{order}", scopes: orders:read }
+      - { match: PUT /v1/orders, scopes: orders:write }
+tests:
+  - { request: PUT https://orders.example.com/v1/orders, scopes: [orders:write], expect: allow }
+"""
+
+
+def publications():
+    shop = PUBLISHED.replace("orders.example.com", "shop.example.com").replace("  orders:\n", "  shop:\n").replace("orders:write", "shop:write") \
+        .replace("orders:change", "shop:change")
+    files = [PUBLISHED, shop, shop.replace("GET /v1/orders/{order}\", scopes: orders:read", "GET /v1/free\", public: true")]
+    for old, new in (("  orders:\n", "  pay:\n"), ("orders.example.com", "shared.example.com"), ("orders.example.com", "pay.example.com"),
+                     ("orders.example.com", "a.wild.example.com"), ("hosts: [orders.example.com]", 'hosts: ["*.wild.example.com"]'), ("id.example", "id2.example"),
+                     ("scopes: orders:read", "scopes: pay:all"), ("scopes: orders:read", "public: true"), ("implies: orders:read", 'implies: "*"'),
+                     ("replaces: orders:change", "replaces: pay:all"), ("tests:", "clients: {}\ntests:"), ("    hosts", "    mode: observe\n    hosts"),
+                     ("    hosts", "    ends: 2030-01-01T00:00:00Z\n    hosts"), ("/v1/orders/{order}", "/v1/pay/{order}"), ("/v1/orders/{order}", "/**"),
+                     ("https://orders.example.com/v1", "https://pay.example.com/v1"), ("expect: allow", "expect: no_token"), ("scopecheck: 1\n", ""),
+                     ("    hosts", "    resource: https://orders.example.com/v1\n    hosts"), ("orders:write: {", "orders:read: {"), ("  - {", "  - &a {")):
+        files.append(PUBLISHED.replace(old, new))
+        files.append(shop.replace(old, new))
+    for number, file in enumerate(files):
+        for choice in (0x01, 0x11, 0x33, 0x09) if number < 3 else (0x01,):
+            yield bytes([choice, 1 if "  shop:\n" in file else 0, 2]) + file.encode()
+    for choice in (0x15, 0x05, 0x37, 0x03, 0x21):
+        for service in range(4):
+            yield bytes([choice, service, 0])
+    for service in range(4):
+        for ttl in range(6):
+            yield bytes([0x11, service, ttl]) + (shop if service == 1 else PUBLISHED).encode()
+    for text in statements():
+        if "publication" not in text:
+            continue
+        file = b"foo"
+        sent = dict(statement=text.replace(VERSION, hashlib.sha256(file).hexdigest()), kid="o1", signature=base64url(bytes(64)).decode())
+        if "action publish" in text:
+            sent["file"] = base64url(file).decode()
+        yield b"\x00" + compact(sent)
+    for change in (dict(file="Zm9"), dict(file="Zm8"), dict(kid=""), dict(kid="a b"), dict(signature="="), dict(statement="")):
+        yield b"\x00" + compact({**sent, "file": "", **change})
+    yield b"\x00" + compact({**sent, "more": ""})
+
+
 TARGETS = {"fastcgi": fastcgi, "http": http, "spop": spop, "tokens": tokens, "policy": policies, "tables": tables, "request": requests,
            "proofs": proofs, "claims": claims_of_tokens, "introspection": introspection,
-           "statuses": statuses, "bundle": bundles}
+           "statuses": statuses, "bundle": bundles, "clients": clients, "signatures": signatures, "publications": publications}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

@@ -21,8 +21,11 @@ extension PolicyCommand {
 
         func run() throws {
             let (old, new) = try policies.load()
+            let bar = ProgressBar()
             let plan = planChange(
-                from: try old.checkedModel(json: json), to: try new.checkedModel(json: json), at: policies.time)
+                from: try old.checkedModel(json: json), to: try new.checkedModel(json: json), at: policies.time,
+                progress: { bar.show("comparing", $0, of: $1) })
+            bar.finish()
             let report = PlanReport(plan: plan, oldPlace: { old.place(of: $0) }, newPlace: { new.place(of: $0) })
             if json { printOut(report.json) } else { printOut(report.text) }
             if plan.isWider { throw PolicyPair.wider }

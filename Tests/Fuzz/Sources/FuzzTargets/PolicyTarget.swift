@@ -30,6 +30,7 @@ internal import PolicyTables
     guard let model = policy.model else { return }
     check(policy.routePositions.count == model.services.count, "a service without places")
     checkTexts(model)
+    checkMembers(model)
     guard let compiler = try? PolicyCompiler(model), let catalogue = try? compiler.catalogue() else {
         // Limits over the whole policy are the compiler's to check.
         return

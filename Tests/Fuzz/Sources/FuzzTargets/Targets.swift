@@ -1,7 +1,7 @@
 /// Every target by its name.
 public let targetNames = [
     "fastcgi", "http", "spop", "tokens", "policy", "tables", "request", "proofs", "claims", "introspection",
-    "statuses", "bundle",
+    "statuses", "bundle", "clients", "signatures", "publications",
 ]
 
 /// A pure function from one input; it ends the process where a claim does not hold. Nil for another name.
@@ -19,6 +19,9 @@ public func target(named name: String) -> (@Sendable (Span<UInt8>) -> Void)? {
     case "introspection": fuzzIntrospection
     case "statuses": fuzzStatuses
     case "bundle": fuzzBundle
+    case "clients": fuzzClients
+    case "signatures": fuzzSignatures
+    case "publications": fuzzPublications
     default: nil
     }
 }
