@@ -14,7 +14,7 @@ enum PolicyOperand {
     }
 
     /// The policy that an argument names, read and checked.
-    static func load(_ argument: String, environment: String? = nil, place: PolicyPlace) throws -> LoadedPolicy {
+    static func load(_ argument: String, environment: String? = nil, place: StorePlace) throws -> LoadedPolicy {
         if isPath(argument) { return try LoadedPolicy(paths: [argument], environment: environment) }
         let stored = try find(argument, place)
         guard let bundle = PolicyBundle(decoding: try place.source(of: stored.version)) else {
@@ -29,7 +29,7 @@ enum PolicyOperand {
         var description: JSONObject
     }
 
-    static func find(_ argument: String, _ place: PolicyPlace) throws -> Stored {
+    static func find(_ argument: String, _ place: StorePlace) throws -> Stored {
         guard argument.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x26 && $0 != 0x23 && $0 != 0x25 }),
             argument.utf8.count <= 128
         else { throw fail("`\(shown(argument))` is neither a file nor a version") }

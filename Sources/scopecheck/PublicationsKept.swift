@@ -3,7 +3,7 @@ internal import Policy
 internal import PolicyTables
 internal import Signatures
 
-extension PolicyPlace {
+extension StorePlace {
     /// A policy that is applied, with what services have published into the one in force: that does not stand in its
     /// files.
     /// - Parameter isSigned: people have signed for exactly the policy's own files, and where they must, nothing is

@@ -42,8 +42,8 @@ struct Publish: ParsableCommand {
     @Option(help: "Environment that the policy in force is read for.")
     var environment: String?
 
-    @Option(name: [.short, .customLong("note")], help: "Why, for the log.")
-    var m: String?
+    @Option(name: [.customShort("m"), .customLong("message"), .customLong("note")], help: "Why, for the log.")
+    var message: String?
 
     @OptionGroup var daemon: DaemonPlace
 
@@ -63,7 +63,7 @@ struct Publish: ParsableCommand {
     }
 
     func run() throws {
-        let answer = try daemon.send("/policy/publications", [("note", m ?? "")], after: try publication().text)
+        let answer = try daemon.send("/policy/publications", [("note", message ?? "")], after: try publication().text)
         if json { printOut(answer.body + [0x0A]) }
         switch answer.status {
         case 200:

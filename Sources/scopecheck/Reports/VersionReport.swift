@@ -7,7 +7,7 @@ internal import Tokens
 /// What is known of a stored version, for `policy show VERSION`, and the lines of `policy log`.
 enum VersionReport {
     /// - Parameter source: prints the files instead, as `policy export --to -` does.
-    static func show(_ argument: String, _ place: PolicyPlace, source: Bool, json: Bool) throws {
+    static func show(_ argument: String, _ place: StorePlace, source: Bool, json: Bool) throws {
         let stored = try PolicyOperand.find(argument, place)
         guard !source else { return printOut(try place.source(of: stored.version)) }
         printOut(json ? stored.description.bytes + [0x0A] : Array(text(stored.description).utf8))

@@ -20,13 +20,9 @@ extension PolicyCommand {
 
         @OptionGroup var policy: PolicyArguments
 
-        @Option(name: [.customShort("m"), .long], help: "Why; at most 4,096 bytes.")
-        var message: String
+        @OptionGroup var reason: ChangeReason
 
-        @Option(help: "Who; the user's name unless given. The daemon adds the user of the connection.")
-        var author: String?
-
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         @Option(help: "File of `policy sign` for this version.")
         var signatures: String?
@@ -41,10 +37,6 @@ extension PolicyCommand {
         var json = false
 
         func validate() throws {
-            guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
-                throw ValidationError("-m says why, in 1 to \(ActivationCause.noteBytesMax) bytes")
-            }
-            guard (author ?? "").utf8.count <= 200 else { throw ValidationError("--author has at most 200 bytes") }
             guard rollbackSignatures.isEmpty || signatures != nil else {
                 throw ValidationError("--rollback-signatures go with --signatures")
             }
@@ -69,7 +61,7 @@ extension PolicyCommand {
             } catch {
                 throw fail("the policy's tests could not be run: \(error)")
             }
-            var request = PolicyChangeRequest(author: author ?? userName(), note: message)
+            var request = PolicyChangeRequest(author: reason.author ?? userName(), note: reason.message)
             request.isStaged = stage
             do throws(SystemError) {
                 request.folder = try Files.absolute(loaded.folder)
@@ -101,6 +93,24 @@ extension PolicyCommand {
         if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n" }
         let before = read.string("previous").map { ", in place of \($0.prefix(16))" } ?? ""
         return "policy \(label) decides\(before)\n"
+    }
+}
+
+/// Who changes which version decides, and why.
+struct ChangeReason: ParsableArguments {
+    @Option(
+        name: [.customShort("m"), .customLong("message"), .customLong("note")],
+        help: "Why; at most \(ActivationCause.noteBytesMax) bytes.")
+    var message: String
+
+    @Option(help: "Who; the user's name unless given. The daemon adds the user of the connection.")
+    var author: String?
+
+    func validate() throws {
+        guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
+            throw ValidationError("-m says why, in 1 to \(ActivationCause.noteBytesMax) bytes")
+        }
+        guard (author ?? "").utf8.count <= 200 else { throw ValidationError("--author has at most 200 bytes") }
     }
 }
 

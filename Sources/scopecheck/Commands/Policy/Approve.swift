@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import PolicyTables
 internal import Signatures
 
 extension PolicyCommand {
@@ -58,8 +59,8 @@ struct ProposalDecision: ParsableArguments {
     @Argument(help: "ID, all 64 digits, as `policy proposals` shows it.")
     var id: String
 
-    @Option(name: [.short, .customLong("note")], help: "Why.")
-    var m: String
+    @Option(name: [.customShort("m"), .customLong("message"), .customLong("note")], help: "Why.")
+    var message: String
 
     @OptionGroup var daemon: DaemonPlace
 
@@ -71,12 +72,12 @@ struct ProposalDecision: ParsableArguments {
             throw ValidationError(
                 "an ID is a whole version, 64 hexadecimal digits; `scopecheck policy proposals` shows them")
         }
-        guard !m.isEmpty, m.utf8.count <= 4_096 else {
-            throw ValidationError("say why with -m, in at most 4096 bytes")
+        guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
+            throw ValidationError("say why with -m, in at most \(ActivationCause.noteBytesMax) bytes")
         }
     }
 
     func send(_ path: String) throws -> DaemonPlace.Answer {
-        try daemon.send(path, [("id", id), ("note", m)])
+        try daemon.send(path, [("id", id), ("note", message)])
     }
 }

@@ -23,7 +23,7 @@ extension PolicyCommand {
         @Flag(help: "Overwrite files that are there.")
         var force = false
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         func run() throws {
             let stored = try PolicyOperand.find(version, place)

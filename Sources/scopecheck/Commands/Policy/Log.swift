@@ -13,7 +13,7 @@ extension PolicyCommand {
         @Option(name: [.customShort("n"), .long], help: "How many activations.")
         var count = 20
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         @Flag(help: "Print one JSON object a line.")
         var json = false

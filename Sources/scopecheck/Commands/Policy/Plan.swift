@@ -47,7 +47,7 @@ struct PolicyPair: ParsableArguments {
     @Option(help: "Read both for this environment.")
     var environment: String?
 
-    @OptionGroup var place: PolicyPlace
+    @OptionGroup var place: StorePlace
 
     @Option(help: "Compare from this time on (RFC 3339, or Unix seconds).")
     var at: TimeArgument?

@@ -18,13 +18,9 @@ extension PolicyCommand {
         @Argument(help: "A number, a label, or 8 or more digits of a version; see `policy log`.")
         var version: String?
 
-        @Option(name: [.customShort("m"), .long], help: "Why; at most 4,096 bytes.")
-        var message: String
+        @OptionGroup var reason: ChangeReason
 
-        @Option(help: "Who; the user's name unless given.")
-        var author: String?
-
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         @Option(help: "File of `policy sign --rollback-to` for this rollback.")
         var signatures: String?
@@ -32,15 +28,8 @@ extension PolicyCommand {
         @Flag(help: "Print the result as JSON.")
         var json = false
 
-        func validate() throws {
-            guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
-                throw ValidationError("-m says why, in 1 to \(ActivationCause.noteBytesMax) bytes")
-            }
-            guard (author ?? "").utf8.count <= 200 else { throw ValidationError("--author has at most 200 bytes") }
-        }
-
         func run() throws {
-            var request = PolicyChangeRequest(author: author ?? userName(), note: message)
+            var request = PolicyChangeRequest(author: reason.author ?? userName(), note: reason.message)
             request.version = version
             request.signatures = try signatures.map { try readInput($0, bytesMax: SignatureFile.bytesMax) }
             let asked = request

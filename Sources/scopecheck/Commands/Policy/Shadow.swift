@@ -22,7 +22,7 @@ extension PolicyCommand {
         @Flag(help: "End the comparison.")
         var stop = false
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         @Flag(help: "Print the result as JSON.")
         var json = false

@@ -16,7 +16,7 @@ extension PolicyCommand {
         @Flag(help: "Of a stored version: print what it was read from.")
         var source = false
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         func run() throws {
             if policy.files.count == 1, !PolicyOperand.isPath(policy.files[0]) {

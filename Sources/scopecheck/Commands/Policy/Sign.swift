@@ -36,7 +36,7 @@ extension PolicyCommand {
         @Option(help: "File to write to, or to extend; - for standard output.")
         var output = "-"
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         func validate() throws {
             guard (rollbackTo == nil) == (fromSerial == nil) else {
@@ -116,7 +116,7 @@ extension PolicyCommand {
     }
 
     /// The version that files make, or one that is stored.
-    static func version(of policy: PolicyArguments, _ place: PolicyPlace) throws -> Digest {
+    static func version(of policy: PolicyArguments, _ place: StorePlace) throws -> Digest {
         if policy.files.count == 1, let only = policy.files.first, !PolicyOperand.isPath(only) {
             return try version(named: only, place)
         }
@@ -127,7 +127,7 @@ extension PolicyCommand {
     }
 
     /// A whole version needs no store to be asked.
-    static func version(named text: String, _ place: PolicyPlace) throws -> Digest {
+    static func version(named text: String, _ place: StorePlace) throws -> Digest {
         try Digest(hexadecimal: text) ?? PolicyOperand.find(text, place).version
     }
 }

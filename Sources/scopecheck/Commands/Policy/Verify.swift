@@ -31,7 +31,7 @@ extension PolicyCommand {
         @Option(help: "How many of them must have signed.")
         var require = 1
 
-        @OptionGroup var place: PolicyPlace
+        @OptionGroup var place: StorePlace
 
         @Flag(help: "Print the result as JSON.")
         var json = false

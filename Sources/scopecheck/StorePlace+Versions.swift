@@ -4,9 +4,6 @@ internal import PolicyTables
 internal import Server
 internal import Signatures
 
-/// Where versions are kept.
-typealias PolicyPlace = StorePlace
-
 extension StorePlace {
     /// The answer to a GET about versions, when it is 200.
     /// - Returns: nil for a version that there is none of.
