@@ -1,21 +1,25 @@
 internal import Glibc
 
 /// Something that happened in a watched folder.
-public enum FolderChange: Equatable, Sendable {
+public enum FolderChange: Hashable, Sendable {
     /// A file was renamed into the folder under this name: it is complete.
     case renamedInto(folder: String, name: String)
+    /// A file was written and closed, removed, or renamed away: what is there now may be half of something.
+    case changedInPlace(folder: String, name: String)
     /// The folder itself was removed or moved; it is no longer watched.
     case folderGone(folder: String)
     /// The kernel dropped events: treat every file as changed.
     case eventsLost
 }
 
-/// Tells of files that are renamed into place (inotify(7)).
+/// Tells of files that are renamed into place, and of those that are not (inotify(7)).
 ///
-/// Only IN_MOVED_TO counts. A file that is being written in place is not reported, not even when it is
-/// closed, since half of it may be valid; whoever changes a file must rename it into place or say so by
-/// SIGHUP. A folder managed through a symbolic link that is swapped (`..data`) reports the link's name.
+/// Only IN_MOVED_TO says that a file is complete. One that was written in place and closed may be half of what is to
+/// come; whoever changes a file must rename it into place or say so by SIGHUP. A folder managed through a symbolic link
+/// that is swapped (`..data`) reports the link's name.
 public struct FolderWatch: ~Copyable {
+    private static let inPlace = UInt32(IN_CLOSE_WRITE) | UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM)
+
     private let descriptor: FileDescriptor
     private var folders: [(watch: Int32, path: String)] = []
     /// For `Epoll.add`, with `readable`.
@@ -29,7 +33,9 @@ public struct FolderWatch: ~Copyable {
 
     /// Watches one more folder. The same folder again changes nothing.
     public mutating func add(folder: String) throws(SystemError) {
-        let events = UInt32(IN_MOVED_TO) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
+        let events =
+            UInt32(IN_MOVED_TO) | FolderWatch.inPlace | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)
+            | UInt32(IN_ONLYDIR)
         let raw = descriptor.raw
         // SAFETY: the string lives for the call.
         let watch = try checked("inotify_add_watch", path: folder) {
@@ -73,6 +79,8 @@ public struct FolderWatch: ~Copyable {
             let folder = folders[index].path
             if mask & UInt32(IN_MOVED_TO) != 0 {
                 changes.append(.renamedInto(folder: folder, name: String(decoding: name, as: UTF8.self)))
+            } else if mask & FolderWatch.inPlace != 0 {
+                changes.append(.changedInPlace(folder: folder, name: String(decoding: name, as: UTF8.self)))
             } else if mask & (UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 {
                 folders.remove(at: index)
                 changes.append(.folderGone(folder: folder))

@@ -4,7 +4,7 @@ internal import CYaml
 ///
 /// It drives libyaml's events itself instead of composing Yams nodes: an alias is refused when it is met,
 /// before anything could be expanded or hashed; both places of a repeated key stay known; and a million
-/// routes take a second instead of ten. libyaml comes with Yams (module CYaml) and is imported here only.
+/// routes take a second instead of ten. libyaml comes with Yams (module CYaml).
 struct YAMLReader {
     /// A collection that is being read.
     private struct Open {

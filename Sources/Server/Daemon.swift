@@ -64,7 +64,8 @@ public final class Daemon {
         introspections = IntrospectionRecords(entriesMax: settings.introspectionsMax)
         let policies = PolicyDesk(
             store: store, loader: loader, board: board, log: log, clock: clock,
-            settings: settings.keys, places: settings.policy, signing: signing, introspections: introspections)
+            settings: settings.keys, places: settings.policy, environment: settings.environment, signing: signing,
+            introspections: introspections)
         self.policies = policies
         let clock = self.clock
         revocations = try RevocationDesk(

@@ -7,6 +7,8 @@ public import Kernel
 public struct DaemonSettings: Sendable {
     /// nil goes on with what the store has.
     public var policy: PolicyPlaces?
+    /// The only environment whose versions decide here; nil takes any.
+    public var environment: String?
     /// How many trusted people must have signed a policy; 0 takes unsigned ones.
     public var requiredSignatures = 0
     /// A JWK set of Ed25519 keys: who may sign.

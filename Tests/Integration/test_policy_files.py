@@ -197,8 +197,9 @@ class Served:
         self.stage.__exit__(*failure)
 
     def serve(self, *flags, policy="policies", environment="prod"):
+        """`policy` None is a daemon whose policy comes in by commands."""
         config = "\n".join([
-            "store: daemon-store", f"policy: {policy}", f"environment: {environment}",
+            "store: daemon-store", f"policy: {policy}" if policy else "", f"environment: {environment}",
             'http: {{ address: "{http}" }}', 'admin: {{ address: "{admin}" }}', 'fastcgi: {{ address: "{fastcgi}" }}'])
         return self.stage.daemon(config=config, flags=flags)
 
@@ -292,7 +293,7 @@ def test_flags_name_several_files():
 
 def test_a_daemon_without_its_environment_does_not_start():
     with Served() as served:
-        for environment, found in (("nowhere", "nowhere"), ('""', "environment")):
+        for environment, found in (("nowhere", "nowhere"), ('""', "refused.yaml:4")):
             daemon = served.stage.daemon(wait=False, name="refused", config=(
                 "store: refused-store\npolicy: policies\nhttp: {{ address: \"{http}\" }}\n"
                 + f"environment: {environment}\n"))
@@ -301,6 +302,42 @@ def test_a_daemon_without_its_environment_does_not_start():
             wait=False, name="unnamed", config="store: unnamed-store\npolicy: policies\nhttp: {{ address: \"{http}\" }}\n")
         assert daemon.process.wait() == 2
         assert "`prod` and `staging`" in daemon.log_text() and "--environment" in daemon.log_text(), daemon.log_text()
+
+
+def test_versions_of_other_environments_do_not_decide():
+    with Served() as served:
+        daemon = served.serve(policy=None)
+        apply = ["policy", "apply", served.stage.folder / "policies", "-m", "why", "--admin", daemon.admin]
+        code, _, error = cli(*apply, "--environment", "staging")
+        assert code == 2 and "`prod`" in error and "`staging`" in error, (code, error)
+        assert served.status(daemon, "/orders") == 503
+        cli(*apply, "--environment", "prod", check=0)
+        assert served.status(daemon, "/orders") == 200
+        assert daemon.terminate() == 0
+        # What another daemon has left in the store.
+        daemon = served.serve(policy=None, environment="staging")
+        assert served.status(daemon, "/orders") == 503 and daemon.events("policy_of_other_environment")
+        cli(*apply, "--environment", "staging", check=0)
+        assert served.status(daemon, "/orders", host="api.example.org") == 200
+        # Not by going back either.
+        code, _, error = cli("policy", "rollback", "-m", "back", "--admin", daemon.admin)
+        assert code == 2 and "`staging`" in error, (code, error)
+        assert daemon.status()["policy"]["environment"] == "staging"
+
+
+def test_what_is_changed_in_place_is_told_once():
+    with Served() as served:
+        daemon = served.serve()
+        orders = served.stage.folder / "policies/orders/orders.yaml"
+        for text in (ORDERS.replace("/orders", "/new"), ORDERS.replace("/orders", "/newer")):
+            orders.write_text(text)
+        told = wait_until(lambda: daemon.events("policy_changed_in_place"), "it is told")
+        assert len(told) == 1 and "SIGHUP" in told[0]["message"] and "orders.yaml" in told[0]["message"], told
+        assert served.status(daemon, "/orders") == 200
+        daemon.process.signal(signal.SIGHUP)
+        wait_until(lambda: served.status(daemon, "/newer") == 200, "after SIGHUP it is read")
+        os.unlink(served.stage.write("policies/more.yaml", "scopecheck: 1\n"))
+        wait_until(lambda: len(daemon.events("policy_changed_in_place")) == 2, "the next one is told again")
 
 
 def test_a_folder_that_was_rolled_back_is_held_back():

@@ -113,16 +113,22 @@ import Testing
         var watch = try FolderWatch()
         try watch.add(folder: folder.path)
         try watch.add(folder: folder.path)
+        func inPlace(_ name: String) -> FolderChange { .changedInPlace(folder: folder.path, name: name) }
+        let renamed = FolderChange.renamedInto(folder: folder.path, name: "policy.yaml")
         folder.write("policy.yaml", "half of")
         folder.write("other.tmp", "new")
-        #expect(watch.changes() == [])
+        let written = watch.changes()
+        #expect(Set(written) == [inPlace("policy.yaml"), inPlace("other.tmp")])
         // SAFETY: the strings live for the call.
         #expect(unsafe rename(folder.file("other.tmp"), folder.file("policy.yaml")) == 0)
-        #expect(watch.changes() == [.renamedInto(folder: folder.path, name: "policy.yaml")])
+        #expect(watch.changes() == [inPlace("other.tmp"), renamed])
         #expect(watch.changes() == [])
         let bytes = Array("newer".utf8)
         try Files.replace(folder.file("policy.yaml"), bytes: bytes.span)
-        #expect(watch.changes() == [.renamedInto(folder: folder.path, name: "policy.yaml")])
+        #expect(watch.changes().last == renamed)
+        // SAFETY: the string lives for the call.
+        #expect(unsafe unlink(folder.file("policy.yaml")) == 0)
+        #expect(watch.changes() == [inPlace("policy.yaml")])
     }
 
     @Test func aWatchedFolderThatGoes() throws {

@@ -79,12 +79,8 @@ public struct ConfigurationFile {
         if top["store"] == nil { add(root, "`store` is missing", "name the folder of the store") }
         let paths = items(top["policy"]).compactMap { path($0) }
         if top["policy"] != nil, paths.isEmpty { add(top["policy"], "`policy` names nothing", "name files or folders") }
-        if !paths.isEmpty { settings.policy = PolicyPlaces(paths: paths, environment: string(top["environment"])) }
-        if paths.isEmpty, let environment = top["environment"] {
-            add(
-                environment, "`environment` without `policy`",
-                "name the policy's files, or remove it: `scopecheck policy apply --environment` says it for a version")
-        }
+        settings.environment = string(top["environment"])
+        if !paths.isEmpty { settings.policy = PolicyPlaces(paths: paths) }
         readSignatures(top["policy_signatures"], &settings)
         if let value = number(top["workers"], 1...64) { settings.workers = value }
         if let value = byteCount(top["store_map_bytes"], (1 << 20)...(1 << 45)) { settings.storeMapBytes = value }

@@ -14,6 +14,7 @@ extension PolicyDesk {
     ) throws -> PolicyChange {
         do {
             // Whatever can fail is done before the pointer moves.
+            try requireOwnEnvironment(version)
             let prepared = try issuers(of: version)
             let made = try changing.withLock { _ in
                 let held = try store.active()
@@ -171,6 +172,7 @@ extension PolicyDesk {
                 )
                 return
             }
+            if try isOfOtherEnvironment(active) { return }
             try checkApproval(of: active)
             try compareTables(active.version, isFresh: false)
             _ = try store.verify(active.version)

@@ -30,6 +30,8 @@ final class PolicyDesk: Sendable, Fetches {
     let log: EventLog
     let clock: AnchoredClock
     let places: PolicyPlaces?
+    /// The only one whose versions decide; nil takes any.
+    let ownEnvironment: String?
     /// nil where versions need no signatures. Where they do, files are not read.
     let signing: SigningRule?
     /// Held from before the pointer moves until the snapshot is published, so that what comes in is made one after the
@@ -50,7 +52,8 @@ final class PolicyDesk: Sendable, Fetches {
 
     init(
         store: PolicyStore, loader: PolicyLoader, board: SnapshotBoard, log: EventLog, clock: AnchoredClock,
-        settings: KeySettings, places: PolicyPlaces?, signing: SigningRule? = nil, introspections: IntrospectionRecords
+        settings: KeySettings, places: PolicyPlaces?, environment: String? = nil, signing: SigningRule? = nil,
+        introspections: IntrospectionRecords
     ) {
         self.store = store
         self.loader = loader
@@ -58,6 +61,7 @@ final class PolicyDesk: Sendable, Fetches {
         self.log = log
         self.clock = clock
         self.places = signing == nil ? places : nil
+        ownEnvironment = environment
         self.signing = signing
         shadow = ShadowDesk(store: store, log: log, clock: clock)
         keyring = Keyring(store: store, settings: settings, log: log, clock: clock)
@@ -77,7 +81,7 @@ final class PolicyDesk: Sendable, Fetches {
             try startSigned()
             return
         }
-        let restored = try loader.restore(now: clock.nowSeconds())
+        let restored = try loader.restore(now: clock.nowSeconds()).flatMap { try isOfOtherEnvironment($0) ? nil : $0 }
         if let places {
             do {
                 try load(places, givesWay: false)
@@ -97,6 +101,30 @@ final class PolicyDesk: Sendable, Fetches {
                 .warning, "no_policy",
                 "there is no policy: every request is answered 503; give --policy FILE or load one into the store")
         }
+    }
+
+    /// What the store has may be left from another environment: it does not decide.
+    func isOfOtherEnvironment(_ activation: Activation) throws -> Bool {
+        do {
+            try requireOwnEnvironment(activation.version)
+            return false
+        } catch let refusal as PolicyChangeRefusal {
+            log.write(
+                .error, "policy_of_other_environment", "the stored policy does not decide: \(refusal)",
+                [("version", activation.version.description)])
+            return true
+        }
+    }
+
+    /// - Throws: `PolicyChangeRefusal` for a version that was read for another environment than this daemon's.
+    func requireOwnEnvironment(_ version: Digest) throws {
+        guard let ownEnvironment else { return }
+        let environment = try store.environment(version)
+        guard environment != ownEnvironment else { return }
+        throw PolicyChangeRefusal.conflict(
+            "this daemon decides for `\(ownEnvironment)`, and the policy was read for "
+                + (environment.map { "`\($0)`" } ?? "no environment")
+                + "; read it with `--environment \(ownEnvironment)`, or start the daemon for the other")
     }
 
     func stop() {
@@ -167,7 +195,7 @@ final class PolicyDesk: Sendable, Fetches {
             attempts -= 1
             // What services publish meanwhile must not be undone by a file that was joined with what they had before.
             let before = try store.active()?.version
-            let loaded = try loader.version(of: places, givesWay: givesWay)
+            let loaded = try loader.version(of: places, environment: ownEnvironment, givesWay: givesWay)
             do {
                 _ = try change(
                     to: loaded.version, cause: ActivationCause(kind: .file), folder: loaded.folder, expecting: before,

@@ -74,17 +74,18 @@ final class PolicyLoader: Sendable {
 
     /// The version of what files hold: known already, or compiled by a child.
     /// - Parameter givesWay: whether requests are answered meanwhile, which go first.
-    func version(of places: PolicyPlaces, givesWay: Bool) throws -> LoadedFiles {
+    func version(of places: PolicyPlaces, environment: String?, givesWay: Bool) throws -> LoadedFiles {
         let files = try PolicyFiles.read(places.paths)
-        let bundle = try files.bundle(environment: places.environment)
+        let bundle = try files.bundle(environment: environment)
         let source = PolicyStore.version(ofSource: bundle.encoded.span)
         let folder = try Files.absolute(files.folder)
         return LoadedFiles(
-            version: try version(of: bundle, source, places, folder: folder, givesWay: givesWay), source: source,
+            version: try storedVersion(of: bundle, source, places, folder: folder, givesWay: givesWay), source: source,
             folder: folder)
     }
 
-    private func version(
+    /// - Returns: the version that the bundle becomes, with what services have published.
+    private func storedVersion(
         of bundle: PolicyBundle, _ version: Digest, _ places: PolicyPlaces, folder: String, givesWay: Bool
     ) throws -> Digest {
         let parent = try store.active()?.version
@@ -94,15 +95,16 @@ final class PolicyLoader: Sendable {
         // What services have published does not stand in the files, and stays.
         let kept = active == nil ? [] : option("keep-publications-of", parent?.description ?? "")
         let answer = try run(
-            ["policy", "load"] + place(folder, parent) + kept + option("environment", places.environment ?? "")
+            ["policy", "load"] + place(folder, parent) + kept + option("environment", bundle.environment ?? "")
                 + (givesWay ? ["--give-way"] : []) + ["--"] + places.paths, "the check of the policy")
-        let names = answer.split(separator: " ").compactMap { Digest(hexadecimal: String($0)) }
-        guard names.first == version, names.count == (active == nil ? 1 : 2) else {
+        // The version of the files as the child read them, and where publications stay that of both together.
+        let versions = answer.split(separator: " ").compactMap { Digest(hexadecimal: String($0)) }
+        guard versions.first == version, versions.count == (active == nil ? 1 : 2) else {
             throw PolicyChangeRefusal.policy(
                 "`\(places.label)` changed while it was read; it is loaded again when a file is renamed into place, or "
                     + "on SIGHUP")
         }
-        return names[names.count - 1]
+        return versions[versions.count - 1]
     }
 
     /// The bundle of a version into which services have published something; nil for any other.

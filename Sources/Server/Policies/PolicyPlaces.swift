@@ -4,16 +4,13 @@ internal import Kernel
 public struct PolicyPlaces: Sendable, Equatable {
     /// At least one; a folder stands for every `*.yaml` and `*.yml` below it.
     public var paths: [String]
-    /// nil for a policy that has none.
-    public var environment: String?
 
-    public init(paths: [String], environment: String? = nil) {
+    public init(paths: [String]) {
         self.paths = paths.map { path in
             var path = path
             while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
             return path
         }
-        self.environment = environment
     }
 
     /// How messages name them.
@@ -22,7 +19,7 @@ public struct PolicyPlaces: Sendable, Equatable {
 
 /// Tells when the files of the policy may have changed: one was renamed into place in a folder that it is in.
 ///
-/// Nothing is reported of a file that is written or removed in place; SIGHUP says so. Folders kept by symbolic links
+/// A file that is written or removed in place is left alone until SIGHUP, and the log says so once. Folders kept by symbolic links
 /// change under a name that is no file's (`..data`), or are exchanged themselves (`current`).
 struct PolicyWatch: ~Copyable {
     /// Beyond this the policy is read again on SIGHUP only.
@@ -35,6 +32,8 @@ struct PolicyWatch: ~Copyable {
     private var watch: FolderWatch
     /// Folders of which every name counts.
     private var whole: Set<String>
+    /// Whether a change in place was told of since the policy was last read.
+    private var hasWarned = false
     var raw: Int32 { watch.raw }
 
     /// - Throws: when what the daemon was told to read cannot be watched.
@@ -55,14 +54,32 @@ struct PolicyWatch: ~Copyable {
     /// Whether anything happened since the last call after which the policy is to be read again.
     mutating func hasChanged() -> Bool {
         var result = false
-        for change in watch.changes() where counts(change) { result = true }
-        if result { followNewFolders() }
+        var inPlace: String?
+        for change in watch.changes() {
+            if counts(change) { result = true }
+            if case .changedInPlace(let folder, let name) = change, isPolicyFile(folder, name) { inPlace = name }
+        }
+        if result {
+            followNewFolders()
+        } else if let inPlace, !hasWarned {
+            hasWarned = true
+            log.write(
+                .warning, "policy_changed_in_place",
+                "`\(inPlace)` was written or removed in place, which may be half of a change, and is not read: send "
+                    + "SIGHUP when all is there, or rename files into place")
+        }
         return result
+    }
+
+    private func isPolicyFile(_ folder: String, _ name: String) -> Bool {
+        if places?.paths.contains(where: { Files.split($0) == (folder, name) }) ?? false { return true }
+        return whole.contains(folder) && !name.hasPrefix(".") && (name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
     }
 
     private mutating func counts(_ change: FolderChange) -> Bool {
         switch change {
         case .eventsLost: return true
+        case .changedInPlace: return false
         case .renamedInto(let folder, let name):
             if name.hasPrefix("..") { return true }
             if whole.contains(folder) { return !name.hasPrefix(".") }
@@ -80,7 +97,9 @@ struct PolicyWatch: ~Copyable {
 
     /// Also after SIGHUP: a folder that was made, not moved, into one of the policy's is not reported.
     mutating func followNewFolders() {
-        for path in places?.paths ?? [] where whole.contains(path) {
+        hasWarned = false
+        // One that is not there is refused when the policy is read, and comes back under its name.
+        for path in places?.paths ?? [] where whole.contains(path) && PolicyWatch.isFolder(path) {
             follow(path)
             follow(below: path, depth: 1)
         }

@@ -18,7 +18,7 @@ struct Serve: ParsableCommand {
     @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`; given several times, they are one policy.")
     var policy: [String] = []
 
-    @Option(help: "The environment that the policy is read for, when it has several.")
+    @Option(help: "The environment that the policy is read for, when it has several; versions of others are refused.")
     var environment: String?
 
     @Option(help: "How many trusted keys must have signed a policy, 1 to 64.")
@@ -87,14 +87,7 @@ struct Serve: ParsableCommand {
             throw fail("no store: give --store FOLDER or `store:` in the configuration file")
         }
         if !policy.isEmpty { settings.policy = PolicyPlaces(paths: policy) }
-        if let environment {
-            guard settings.policy != nil else {
-                throw fail(
-                    "--environment without a policy; give --policy too, or name it where the version is made: "
-                        + "`scopecheck policy apply --environment \(environment)`")
-            }
-            settings.policy?.environment = environment
-        }
+        if let environment { settings.environment = environment }
         if let requireSignatures { settings.requiredSignatures = requireSignatures }
         if let trustedKeys { settings.trustedKeysFile = trustedKeys }
         if let workers { settings.workers = workers }
