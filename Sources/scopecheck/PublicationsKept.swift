@@ -1,3 +1,4 @@
+internal import Kernel
 internal import Octets
 internal import Policy
 internal import PolicyTables
@@ -28,7 +29,22 @@ extension LoadedPolicy {
     /// - Returns: nil when nothing is to be kept.
     /// - Throws: exit code 1 after a message when the policy and what was published do not go together.
     func keepingPublications(of active: PolicyBundle) throws -> KeptPublications? {
-        guard let kept = KeptPublications(of: active, in: bundle, folder: nil, now: nowSeconds()) else { return nil }
+        let found: KeptPublications?
+        do throws(PublicationRefusal) {
+            found = try KeptPublications(of: active, in: bundle, folder: nil, now: nowSeconds())
+        } catch {
+            printOut("\(label): error: \(error.message)\n")
+            throw Ending.no
+        }
+        guard let kept = found else {
+            if active.hasPublications, active.environment != bundle.environment {
+                let text =
+                    "scopecheck: what services have published was for another environment and is left behind; have them "
+                    + "publish again\n"
+                _ = writeAll(2, Array(text.utf8).span)
+            }
+            return nil
+        }
         guard kept.policy.model != nil, kept.refusals.isEmpty else {
             printOut("with what services have published:\n" + diagnosticsText(kept.policy))
             for refusal in kept.refusals { printOut("\(label): error: \(refusal.message)\n") }

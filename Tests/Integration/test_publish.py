@@ -497,3 +497,22 @@ def test_publications_stay_in_the_files_of_a_store():
         assert stage.reason() == "granted"
         assert "published/orders/routes.yaml" in cli(
             "policy", "show", "active", "--source", "--admin", stage.served.admin, check=0)[1]
+
+
+def test_tests_that_were_published_hold_nobody_up():
+    """They passed when they were published; what fails of them later is the service's own affair."""
+    with Publisher() as stage:
+        stage.install()
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+        text = ROUTES.replace("services:", f"scopes:\n  orders:once: {{ until: {until} }}\nservices:").replace(
+            "scopes: orders:read }", "scopes: { all: [orders:read, orders:once] } }") + (
+            'tests:\n  - { request: "GET https://orders.example.com/v1/orders", scopes: [orders:read, orders:once], '
+            "expect: allow }\n")
+        _, answer = stage.publish(text)
+        assert answer.get("state") == "active", answer
+        wait_until(lambda: stage.reason(scope="orders:read orders:once") == "insufficient_scope", "the scope has ended")
+        stage.served.reload(stage.policy_text() + "# changed\n")
+        cli("policy", "apply", stage.write("more.yaml", stage.policy_text() + "# applied\n"), "-m", "why", "--admin",
+            stage.served.admin, check=0)
+        # What the service itself publishes must pass its tests.
+        stage.refused("tests_failed", text + "# again\n")

@@ -14,7 +14,7 @@ import Testing
     {
         let file = PolicyBundle.File(name: "new.yaml", bytes: Array(policy.utf8))
         let bundle = try #require(PolicyBundle(files: [file], environment: environment))
-        return KeptPublications(of: active, in: bundle, folder: nil, now: PublisherReviewTests.now)
+        return try KeptPublications(of: active, in: bundle, folder: nil, now: PublisherReviewTests.now)
     }
 
     @Test func stays() throws {
@@ -53,12 +53,39 @@ import Testing
         }
     }
 
+    /// A limit of time that is set later holds for what goes on without an end, or with a later one.
+    @Test func staysWithinItsTime() throws {
+        let policy = try PublisherReviewTests.policy()
+        let limited = try PublisherReviewTests.policy("    max_ttl: 1h")
+        let endless = try #require(try kept(try PublisherKeptTests.published(policy), limited))
+        #expect(endless.refusals.map(\.reason) == [.timeLimit], "\(endless.refusals)")
+        for (ttl, refusals) in [(3_600, [PublicationRefusal.Reason]()), (3_601, [.timeLimit])] {
+            var attempt = try PublisherReviewTests.Attempt(policy)
+            attempt.ttl = ttl
+            let active = try attempt.judge(PublisherReviewTests.file()).bundle
+            #expect(try #require(try kept(active, limited)).refusals.map(\.reason) == refusals, "\(ttl)")
+        }
+    }
+
+    @Test func doesNotGoForWantOfRoom() throws {
+        let policy = try PublisherReviewTests.policy()
+        let active = try PublisherKeptTests.published(policy)
+        let more = (1..<PolicyBundle.filesMax).map {
+            PolicyBundle.File(name: "more/\($0).yaml", bytes: Array("scopecheck: 1\n".utf8))
+        }
+        let own = PolicyBundle.File(name: "new.yaml", bytes: Array(policy.utf8))
+        let full = try #require(PolicyBundle(files: [own] + more, environment: nil))
+        #expect(throws: PublicationRefusal.self) {
+            try KeptPublications(of: active, in: full, folder: nil, now: PublisherReviewTests.now)
+        }
+    }
+
     @Test func nothingToKeep() throws {
         let policy = try PublisherReviewTests.policy()
         let active = try PublisherKeptTests.published(policy)
         let plain = PolicyBundle(source: Array(policy.utf8))
-        #expect(KeptPublications(of: plain, in: plain, folder: nil, now: 0) == nil)
-        #expect(KeptPublications(of: active, in: active, folder: nil, now: 0) == nil, "it brings them itself")
+        #expect(try KeptPublications(of: plain, in: plain, folder: nil, now: 0) == nil)
+        #expect(try KeptPublications(of: active, in: active, folder: nil, now: 0) == nil, "it brings them itself")
         #expect(try kept(active, policy, environment: "prod") == nil, "of another environment")
     }
 

@@ -17,12 +17,21 @@ public struct KeptPublications: Sendable {
     ///   - active: the policy in force.
     ///   - folder: where relative paths of key files start.
     ///   - now: Unix seconds.
-    /// - Returns: nil when there is nothing to keep: nothing was published, the policy brings published files itself (one
-    ///   that was exported, say), or they do not fit into one bundle.
-    public init?(of active: PolicyBundle, in bundle: PolicyBundle, folder: String?, now: Int64) {
-        guard active.hasPublications, !bundle.hasPublications, active.environment == bundle.environment,
-            var kept = bundle.keeping(nil, of: active)
-        else { return nil }
+    /// - Returns: nil when there is nothing to keep: nothing was published, it was for another environment, or the policy
+    ///   brings published files itself (one that was exported, say).
+    /// - Throws: when they do not fit into one bundle.
+    public init?(
+        of active: PolicyBundle, in bundle: PolicyBundle, folder: String?, now: Int64
+    ) throws(PublicationRefusal) {
+        guard active.hasPublications, !bundle.hasPublications, active.environment == bundle.environment else {
+            return nil
+        }
+        guard var kept = bundle.keeping(nil, of: active) else {
+            throw PublicationRefusal(
+                .tooManyFiles,
+                "with what services have published the policy would have more than \(PolicyBundle.filesMax) files or "
+                    + "\(PolicyBundle.bytesMax) bytes, or a name that no version holds; use fewer files")
+        }
         var policy = loadPolicy(bundle: kept, folder: folder, now: now)
         // A publication may be what is wrong with it: of a service that stands in the files now, say.
         let publishers =
@@ -36,11 +45,11 @@ public struct KeptPublications: Sendable {
         self.bundle = kept
         self.policy = policy
         services = names?.filter { kept.hasPublication(of: $0) } ?? []
-        refusals = policy.model.map { KeptPublications.refusals(kept, policy, $0) } ?? []
+        refusals = policy.model.map { KeptPublications.refusals(kept, policy, $0, now: now) } ?? []
     }
 
     private static func refusals(
-        _ bundle: PolicyBundle, _ policy: PolicySource, _ model: PolicyModel
+        _ bundle: PolicyBundle, _ policy: PolicySource, _ model: PolicyModel, now: Int64
     ) -> [PublicationRefusal] {
         var result: [PublicationRefusal] = []
         for publisher in model.publishers {
@@ -49,6 +58,7 @@ public struct KeptPublications: Sendable {
             do throws(PublicationRefusal) {
                 let read = try PublishedFile(file.bytes, service: publisher.name, name: name)
                 try PublicationLimits(publisher, model).check(read, tests: policy.tests)
+                try checkEnd(publisher, model, now: now)
             } catch {
                 result.append(
                     PublicationRefusal(
@@ -58,5 +68,19 @@ public struct KeptPublications: Sendable {
             }
         }
         return result
+    }
+
+    /// A limit of time holds from when it is set.
+    private static func checkEnd(
+        _ publisher: PublisherModel, _ model: PolicyModel, now: Int64
+    ) throws(PublicationRefusal) {
+        guard let most = publisher.ttlSecondsMax,
+            let service = model.services.first(where: { $0.name.utf8.elementsEqual(publisher.name.utf8) })
+        else { return }
+        if let until = service.until, until <= now + Int64(most) { return }
+        throw PublicationRefusal(
+            .timeLimit,
+            (service.until.map { "it ends at \(timeText($0))" } ?? "it never ends")
+                + ", and `max_ttl` is \(durationText(most))")
     }
 }

@@ -68,5 +68,13 @@ extension PolicyBundle {
         return PolicyBundle(files: files + kept, environment: environment)
     }
 
+    /// Whether a service has published the file of that name.
+    /// - Parameter service: one whose own files do not count.
+    public static func isPublished(_ file: String, byOthersThan service: String? = nil) -> Bool {
+        guard file.utf8.starts(with: publishedPrefix.utf8) else { return false }
+        guard let service else { return true }
+        return !file.utf8.starts(with: "\(publishedPrefix)\(service)/".utf8)
+    }
+
     static let publishedPrefix = "published/"
 }

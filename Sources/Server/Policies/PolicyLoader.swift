@@ -104,6 +104,12 @@ final class PolicyLoader: Sendable {
                 "`\(places.label)` changed while it was read; it is loaded again when a file is renamed into place, or "
                     + "on SIGHUP")
         }
+        if let active, active.environment != bundle.environment {
+            log.write(
+                .warning, "publications_left_behind",
+                "what services had published was for another environment and decides no more; have them publish again",
+                [("version", parent?.description ?? "")])
+        }
         return versions[versions.count - 1]
     }
 
