@@ -4,6 +4,8 @@ internal import Glibc
 public enum FolderChange: Hashable, Sendable {
     /// A file was renamed into the folder under this name: it is complete.
     case renamedInto(folder: String, name: String)
+    /// A folder was made in it, which is not watched yet.
+    case folderMade(folder: String, name: String)
     /// A file was written and closed, removed, or renamed away: what is there now may be half of something.
     case changedInPlace(folder: String, name: String)
     /// The folder itself was removed or moved; it is no longer watched.
@@ -21,6 +23,7 @@ public struct FolderWatch: ~Copyable {
     private static let inPlace = UInt32(IN_CLOSE_WRITE) | UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM)
 
     private let descriptor: FileDescriptor
+    /// One folder may have several names.
     private var folders: [(watch: Int32, path: String)] = []
     /// For `Epoll.add`, with `readable`.
     public var raw: Int32 { descriptor.raw }
@@ -31,10 +34,12 @@ public struct FolderWatch: ~Copyable {
         descriptor = FileDescriptor(owning: Int32(truncatingIfNeeded: raw))
     }
 
-    /// Watches one more folder. The same folder again changes nothing.
+    /// Watches one more folder, or the one that has its name now instead of the one that had it. The same folder again
+    /// changes nothing.
     public mutating func add(folder: String) throws(SystemError) {
         let events =
-            UInt32(IN_MOVED_TO) | FolderWatch.inPlace | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)
+            UInt32(IN_MOVED_TO) | UInt32(IN_CREATE) | FolderWatch.inPlace | UInt32(IN_DELETE_SELF)
+            | UInt32(IN_MOVE_SELF)
             | UInt32(IN_ONLYDIR)
         let raw = descriptor.raw
         // SAFETY: the string lives for the call.
@@ -42,7 +47,13 @@ public struct FolderWatch: ~Copyable {
             unsafe Int(inotify_add_watch(raw, folder, events))
         }
         let number = Int32(truncatingIfNeeded: watch)
-        if !folders.contains(where: { $0.watch == number }) { folders.append((number, folder)) }
+        if let index = folders.firstIndex(where: { $0.path == folder }) {
+            let old = folders[index].watch
+            guard old != number else { return }
+            folders.remove(at: index)
+            if !folders.contains(where: { $0.watch == old }) { _ = inotify_rm_watch(raw, old) }
+        }
+        folders.append((number, folder))
     }
 
     /// Everything that happened since the last call.
@@ -75,17 +86,24 @@ public struct FolderWatch: ~Copyable {
                 changes.append(.eventsLost)
                 continue
             }
-            guard let index = folders.firstIndex(where: { $0.watch == watch }) else { continue }
-            let folder = folders[index].path
-            if mask & UInt32(IN_MOVED_TO) != 0 {
-                changes.append(.renamedInto(folder: folder, name: String(decoding: name, as: UTF8.self)))
-            } else if mask & FolderWatch.inPlace != 0 {
-                changes.append(.changedInPlace(folder: folder, name: String(decoding: name, as: UTF8.self)))
-            } else if mask & (UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 {
-                folders.remove(at: index)
-                changes.append(.folderGone(folder: folder))
+            let text = String(decoding: name, as: UTF8.self)
+            for folder in folders where folder.watch == watch {
+                if let change = change(mask, folder.path, text) { changes.append(change) }
+            }
+            if mask & (UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 {
+                folders.removeAll { $0.watch == watch }
             }
         }
+    }
+
+    private func change(_ mask: UInt32, _ folder: String, _ name: String) -> FolderChange? {
+        if mask & UInt32(IN_MOVED_TO) != 0 { return .renamedInto(folder: folder, name: name) }
+        if mask & UInt32(IN_CREATE) != 0 {
+            // A file that is made is written later.
+            return mask & UInt32(IN_ISDIR) == 0 ? nil : .folderMade(folder: folder, name: name)
+        }
+        if mask & FolderWatch.inPlace != 0 { return .changedInPlace(folder: folder, name: name) }
+        return mask & (UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF)) != 0 ? .folderGone(folder: folder) : nil
     }
 
     /// 32 bits in the machine's order.

@@ -178,7 +178,7 @@ public final class Daemon {
                             return
                         }
                         log.write(.info, "reload_asked", "SIGHUP: the policy is read again")
-                        watch.followNewFolders()
+                        watch.follow()
                         policies.reload()
                     }
                 default:

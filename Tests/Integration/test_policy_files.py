@@ -227,12 +227,12 @@ def test_a_daemon_reads_a_folder_for_one_environment():
         folder = served.stage.folder / "customers"
         folder.mkdir()
         os.rename(folder, served.stage.folder / "policies/customers")
-        served.stage.write("policies/readme.tmp", "")
-        os.replace(served.stage.folder / "policies/readme.tmp", served.stage.folder / "policies/readme.md")
-        label = daemon.policy_label()
-        wait_until(lambda: served.move_in("customers/all.yaml", CUSTOMERS)
-                   or served.status(daemon, "/customers") == 200, "a file in a folder that was moved in decides")
-        assert daemon.policy_label() != label
+        served.move_in("customers/all.yaml", CUSTOMERS)
+        wait_until(lambda: served.status(daemon, "/customers") == 200, "a file in a folder that was moved in decides")
+        # One that is made there.
+        (served.stage.folder / "policies/customers/more").mkdir()
+        served.move_in("customers/more/all.yaml", CUSTOMERS.replace("customers", "clients"))
+        wait_until(lambda: served.status(daemon, "/clients") == 200, "a file in a folder that was made decides")
         # What is wrong in one file refuses all of them.
         served.move_in("orders/orders.yaml", ORDERS.replace("scopes: orders:read", "scopes: orders:raed", 1))
         refusal = wait_until(lambda: daemon.status().get("policy", {}).get("refused"), "the mistake is refused")
@@ -276,6 +276,27 @@ def test_a_folder_is_exchanged_itself():
         beside = served.stage.write("beside", CUSTOMERS.replace("customers", "clients"))
         os.replace(beside, folder / "releases/two/customers.yaml")
         wait_until(lambda: served.status(daemon, "/clients") == 200, "a file of the new release decides")
+
+
+def test_a_file_behind_a_link_that_is_exchanged():
+    """The link is a folder on the way to the file."""
+    with Served() as served:
+        folder = served.stage.folder
+        whole = COMMON.split("environments:")[0] + ORDERS.split("\n", 1)[1].replace("${host}", "api.example.com")
+        for name, text in {"one": whole, "two": whole.replace("/orders", "/new")}.items():
+            served.stage.write(f"releases/{name}/policy/policy.yaml", text)
+            served.stage.write(f"releases/{name}/policy/keys/jwks.json", (folder / "jwks.json").read_text())
+        os.symlink("releases/one", folder / "current")
+        daemon = served.stage.daemon(flags=["--policy", folder / "current/policy/policy.yaml"], config=(
+            'store: store\nhttp: {{ address: "{http}" }}\nfastcgi: {{ address: "{fastcgi}" }}\n'
+            'admin: {{ address: "{admin}" }}\n'))
+        assert served.status(daemon, "/orders") == 200
+        os.symlink("releases/two", folder / "next")
+        os.rename(folder / "next", folder / "current")
+        wait_until(lambda: served.status(daemon, "/new") == 200, "the file of the other release decides")
+        beside = served.stage.write("beside", whole.replace("/orders", "/newer"))
+        os.replace(beside, folder / "releases/two/policy/policy.yaml")
+        wait_until(lambda: served.status(daemon, "/newer") == 200, "and is followed there")
 
 
 def test_flags_name_several_files():

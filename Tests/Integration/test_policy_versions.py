@@ -195,7 +195,7 @@ def test_one_at_a_time():
             assert refused.status == 409 and refused.json()["reason"] == "busy", refused
             assert stage.rollback()["version"] == first["version"]
             assert stage.service.status()["policy"]["number"] == 3
-            # It says nothing more: 10 s, and its place is free again.
+            # It says nothing more: a few seconds, and its place is free again.
             assert slow.read().status == 408
         assert stage.apply(stage.narrow)["version"] == second["version"]
         assert not (stage.folder / "store/apply.spool").exists()

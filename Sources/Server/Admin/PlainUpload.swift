@@ -5,10 +5,12 @@ internal import Octets
 ///
 /// One thread at a time.
 final class PlainUpload: Sendable {
-    /// How long a peer may send nothing, and how long it may take nothing of the answer.
+    /// How long a peer may take nothing of the answer.
     static let idleMillisecondsMax: Int32 = 10_000
     /// A body comes from this machine. One that trickles in would keep others waiting, a rollback among them.
     static let bodyBytesPerSecondMin: Int64 = 1 << 20
+    /// For the first byte, and for pauses.
+    static let bodyGraceMilliseconds: Int64 = 3_000
 
     let request: PlainRequest
     let bodyBytes: Int
@@ -38,7 +40,8 @@ final class PlainUpload: Sendable {
         var buffer = ReceiveBuffer(capacity: 1 << 18)
         while left > 0 {
             let milliseconds = (SystemClock.monotonicNanoseconds() - startedAt) / 1_000_000
-            guard milliseconds < PlainUpload.millisecondsMax(for: bodyBytes - left) else { throw Failure.late }
+            let rest = PlainUpload.millisecondsMax(for: bodyBytes - left) - milliseconds
+            guard rest > 0 else { throw Failure.late }
             switch descriptor.receive(into: &buffer) {
             case .bytes(let count):
                 // A byte behind the body is another request, which is not taken.
@@ -47,9 +50,7 @@ final class PlainUpload: Sendable {
                 left -= count
                 buffer.removeAll()
             case .wouldBlock:
-                guard descriptor.waitReadable(milliseconds: PlainUpload.idleMillisecondsMax) else {
-                    throw Failure.late
-                }
+                guard descriptor.waitReadable(milliseconds: Int32(clamping: rest)) else { throw Failure.late }
             case .closed, .bufferFull, .failed: throw Failure.cutOff
             }
         }
@@ -57,7 +58,7 @@ final class PlainUpload: Sendable {
 
     /// How long as much of a body may take to come in.
     static func millisecondsMax(for bytes: Int) -> Int64 {
-        Int64(idleMillisecondsMax) + Int64(bytes) * 1_000 / bodyBytesPerSecondMin
+        bodyGraceMilliseconds + Int64(bytes) * 1_000 / bodyBytesPerSecondMin
     }
 
     /// Has a thread of its own answer, and end the connection.

@@ -54,7 +54,11 @@ final class PolicyUploads: Sendable {
             return true
         }
         guard hasTurn else {
-            return PolicyChangeRefusal.conflict("another policy is being applied; try again when that has ended").answer
+            return PolicyChangeRefusal.conflict(
+                isApply
+                    ? "another policy is being applied; try again when that has ended"
+                    : "\(PolicyUploads.rollbacksMax) rollbacks are being asked for already; try again in a few seconds"
+            ).answer
         }
         return upload.answerOnThread(
             name: isApply ? "policy-apply" : "policy-rollback",

@@ -19,8 +19,9 @@ public struct PolicyPlaces: Sendable, Equatable {
 
 /// Tells when the files of the policy may have changed: one was renamed into place in a folder that it is in.
 ///
-/// A file that is written or removed in place is left alone until SIGHUP, and the log says so once. Folders kept by symbolic links
-/// change under a name that is no file's (`..data`), or are exchanged themselves (`current`).
+/// A file that is written or removed in place is left alone until SIGHUP, and the log says so once. Folders kept by
+/// symbolic links change under a name that is no file's (`..data`); where the path itself goes over a link (`current`),
+/// the link may be exchanged.
 struct PolicyWatch: ~Copyable {
     /// Beyond this the policy is read again on SIGHUP only.
     static let foldersMax = 1_000
@@ -31,24 +32,19 @@ struct PolicyWatch: ~Copyable {
     private let log: EventLog
     private var watch: FolderWatch
     /// Folders of which every name counts.
-    private var whole: Set<String>
+    private var whole: Set<String> = []
+    /// Symbolic links that the paths go over.
+    private var links: Set<String> = []
     /// Whether a change in place was told of since the policy was last read.
     private var hasWarned = false
     var raw: Int32 { watch.raw }
 
-    /// - Throws: when what the daemon was told to read cannot be watched.
+    /// - Throws: when nothing can be watched. A single folder that cannot be is told in the log.
     init(_ places: PolicyPlaces?, log: EventLog) throws(SystemError) {
-        var watch = try FolderWatch()
-        var whole: Set<String> = []
-        for path in places?.paths ?? [] {
-            try watch.add(folder: Files.split(path).folder)
-            if PolicyWatch.isFolder(path) { whole.insert(path) }
-        }
         self.places = places
         self.log = log
-        self.watch = watch
-        self.whole = whole
-        followNewFolders()
+        watch = try FolderWatch()
+        follow()
     }
 
     /// Whether anything happened since the last call after which the policy is to be read again.
@@ -60,7 +56,7 @@ struct PolicyWatch: ~Copyable {
             if case .changedInPlace(let folder, let name) = change, isPolicyFile(folder, name) { inPlace = name }
         }
         if result {
-            followNewFolders()
+            follow()
         } else if let inPlace, !hasWarned {
             hasWarned = true
             log.write(
@@ -76,41 +72,43 @@ struct PolicyWatch: ~Copyable {
         return whole.contains(folder) && !name.hasPrefix(".") && (name.hasSuffix(".yaml") || name.hasSuffix(".yml"))
     }
 
-    private mutating func counts(_ change: FolderChange) -> Bool {
+    private func counts(_ change: FolderChange) -> Bool {
         switch change {
-        case .eventsLost: return true
+        case .eventsLost, .folderGone: return true
         case .changedInPlace: return false
+        case .folderMade(let folder, let name): return whole.contains(folder) && !name.hasPrefix(".")
         case .renamedInto(let folder, let name):
-            if name.hasPrefix("..") { return true }
+            if name.hasPrefix("..") || links.contains(PolicyWatch.join(folder, name)) { return true }
             if whole.contains(folder) { return !name.hasPrefix(".") }
             return places?.paths.contains { Files.split($0) == (folder, name) } ?? false
-        case .folderGone(let folder):
-            // One that was named may come back under its name.
-            if places?.paths.contains(folder) ?? false { return true }
-            if whole.remove(folder) != nil { return true }
-            log.write(
-                .warning, "policy_folder_gone",
-                "the folder `\(folder)` was moved or removed; restart to follow the policy in it again")
-            return false
         }
     }
 
-    /// Also after SIGHUP: a folder that was made, not moved, into one of the policy's is not reported.
-    mutating func followNewFolders() {
+    /// Looks where the paths lead now: again whenever the policy is read.
+    mutating func follow() {
         hasWarned = false
-        // One that is not there is refused when the policy is read, and comes back under its name.
-        for path in places?.paths ?? [] where whole.contains(path) && PolicyWatch.isFolder(path) {
-            follow(path)
+        whole = []
+        links = []
+        for path in places?.paths ?? [] {
+            add(Files.split(path).folder)
+            followLinks(of: path)
+            // One that is not there is refused when the policy is read, and comes back under its name.
+            guard PolicyWatch.kind(path, followsLinks: true) == .folder else { continue }
+            whole.insert(path)
+            add(path)
             follow(below: path, depth: 1)
         }
     }
 
-    private mutating func follow(_ folder: String) {
-        do throws(SystemError) {
-            try watch.add(folder: folder)
-            whole.insert(folder)
-        } catch {
-            log.write(.warning, "policy_folder_unwatched", "changes in `\(folder)` are seen on SIGHUP only: \(error)")
+    private mutating func followLinks(of path: String) {
+        var prefix = Files.split(path).folder
+        while prefix != ".", prefix != "/" {
+            let folder = Files.split(prefix).folder
+            if PolicyWatch.kind(prefix, followsLinks: false) == .link {
+                links.insert(PolicyWatch.join(folder, Files.split(prefix).name))
+                add(folder)
+            }
+            prefix = folder
         }
     }
 
@@ -119,22 +117,36 @@ struct PolicyWatch: ~Copyable {
             let names = try? Files.names(in: folder, namesMax: PolicyWatch.namesMax)
         else { return }
         for name in names where !name.hasPrefix(".") {
-            let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+            let path = PolicyWatch.join(folder, name)
             // What cannot be looked at is refused when the policy is read.
-            guard (try? Files.kind(path, followsLinks: false)) == .folder else { continue }
-            guard whole.contains(path) || whole.count < PolicyWatch.foldersMax else {
+            guard PolicyWatch.kind(path, followsLinks: false) == .folder else { continue }
+            guard whole.count < PolicyWatch.foldersMax else {
                 log.write(
                     .warning, "policy_folders_unwatched",
                     "the policy has more than \(PolicyWatch.foldersMax) folders, and changes in `\(path)` are seen on "
                         + "SIGHUP only")
                 return
             }
-            follow(path)
+            whole.insert(path)
+            add(path)
             follow(below: path, depth: depth + 1)
         }
     }
 
-    private static func isFolder(_ path: String) -> Bool {
-        (try? Files.kind(path, followsLinks: true)) == .folder
+    private mutating func add(_ folder: String) {
+        do throws(SystemError) {
+            try watch.add(folder: folder)
+        } catch {
+            log.write(.warning, "policy_folder_unwatched", "changes in `\(folder)` are seen on SIGHUP only: \(error)")
+        }
+    }
+
+    private static func join(_ folder: String, _ name: String) -> String {
+        folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+    }
+
+    /// - Returns: nil for what cannot be looked at.
+    private static func kind(_ path: String, followsLinks: Bool) -> FileKind? {
+        try? Files.kind(path, followsLinks: followsLinks)
     }
 }
