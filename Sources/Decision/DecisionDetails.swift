@@ -43,8 +43,8 @@ public struct DecisionDetails: Sendable {
     public var identity: [UInt8]?
     public var observedReason: Reason?
     public var observeUntil: Int64?
-    /// Whether what the service says of itself has an end.
-    public var isPublished = false
+    /// Whether the service ends: by its `ends`, or with the publication that it comes from.
+    public var hasEnd = false
     /// Whether the route binds parts of its path to claims.
     public var hasBindings = false
     /// Whether the backend gets a transaction token.
@@ -124,7 +124,7 @@ extension DecisionState {
         details.route = [UInt8](copying: table.label(of: rule))
         details.ground = rule.ground
         details.observeUntil = rule.observeUntil > 0 ? rule.observeUntil : nil
-        details.isPublished = service.until != .max
+        details.hasEnd = service.until != .max
         details.hasBindings = rule.bindingCount > 0
         details.hasTransactionToken = service.hasTransactionToken
         details.proof = rule.proof

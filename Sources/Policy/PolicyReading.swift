@@ -80,7 +80,7 @@ struct PolicyReading {
                     .unknownEnvironment, at: list.position,
                     "the policy says different things for \(quotedList(environmentNames)), and none of them was named",
                     mend: "name the one that it is read for with `--environment`; a daemon gets it by "
-                        + "`scopecheck policy apply`")
+                        + "`serve --environment`, `environment:` in its configuration, or `policy apply --environment`")
             }
             return nil
         }

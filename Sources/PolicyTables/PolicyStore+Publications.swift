@@ -21,6 +21,8 @@ public struct PublicationProposal: Sendable, Equatable {
     public var madeAt: Int64
     /// What it would allow, for people; the first `findingsMax`.
     public var findings: [String]
+    /// How many more there are.
+    public var findingsOmitted: Int
     /// The publication as it was signed, so that it can be judged again.
     public var signed: [UInt8]
 
@@ -28,10 +30,12 @@ public struct PublicationProposal: Sendable, Equatable {
     /// Of one store.
     public static let countMax = 256
     private static let findingBytesMax = 2_048
+    /// No text has that length: behind it stands how many findings were left out.
+    private static let omittedMark = UInt32.max
 
     public init(
         version: Digest, parent: Digest, service: String, keyID: String, serial: UInt64, ends: Int64?, note: String,
-        author: String, madeAt: Int64, findings: [String], signed: [UInt8]
+        author: String, madeAt: Int64, findings: [String], findingsOmitted: Int = 0, signed: [UInt8]
     ) {
         self.version = version
         self.parent = parent
@@ -42,6 +46,8 @@ public struct PublicationProposal: Sendable, Equatable {
         self.note = note
         self.author = author
         self.madeAt = madeAt
+        self.findingsOmitted =
+            min(max(0, findingsOmitted), Int(Int32.max)) + max(0, findings.count - PublicationProposal.findingsMax)
         self.findings = findings.prefix(PublicationProposal.findingsMax).map {
             String(decoding: $0.utf8.prefix(PublicationProposal.findingBytesMax), as: UTF8.self)
         }
@@ -53,7 +59,8 @@ public struct PublicationProposal: Sendable, Equatable {
     public var identifier: String { version.description }
 
     /// `version · parent · serial u64 · ends i64 · made i64`, then texts, each after its length u32: service, kid, note,
-    /// author, signed, findings.
+    /// author, signed, findings. Where findings were left out, `2³² − 1 u32 · how many u64` ends it, which records of older
+    /// builds do not have.
     var encoded: [UInt8] {
         var bytes = version.bytes + parent.bytes
         bytes.append(littleEndian64: serial)
@@ -63,6 +70,10 @@ public struct PublicationProposal: Sendable, Equatable {
         for text in texts {
             bytes.append(littleEndian32: UInt32(clamping: text.count))
             bytes += text
+        }
+        if findingsOmitted > 0 {
+            bytes.append(littleEndian32: PublicationProposal.omittedMark)
+            bytes.append(littleEndian64: UInt64(findingsOmitted))
         }
         return bytes
     }
@@ -78,7 +89,15 @@ public struct PublicationProposal: Sendable, Equatable {
         else { return nil }
         var texts: [[UInt8]] = []
         var position = head
+        var omitted = 0
         while position < bytes.count {
+            if bytes.littleEndian32(at: position) == PublicationProposal.omittedMark {
+                guard bytes.count - position == 12, let count = bytes.littleEndian64(at: position + 4),
+                    let number = Int(exactly: count)
+                else { return nil }
+                omitted = number
+                break
+            }
             guard let count = bytes.littleEndian32(at: position), Int(count) <= bytes.count - position - 4,
                 texts.count < 5 + PublicationProposal.findingsMax
             else { return nil }
@@ -91,7 +110,8 @@ public struct PublicationProposal: Sendable, Equatable {
         self.init(
             version: version, parent: parent, service: text(0), keyID: text(1), serial: serial,
             ends: Int64(bitPattern: ends) == .max ? nil : Int64(bitPattern: ends), note: text(2), author: text(3),
-            madeAt: Int64(bitPattern: made), findings: (5..<texts.count).map { text($0) }, signed: texts[4])
+            madeAt: Int64(bitPattern: made), findings: (5..<texts.count).map { text($0) },
+            findingsOmitted: omitted, signed: texts[4])
     }
 }
 

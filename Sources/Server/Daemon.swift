@@ -130,11 +130,19 @@ public final class Daemon {
     /// Two daemons on one store would each believe to be its only writer. One that is being replaced is waited for.
     private static func takeLock(_ path: String, _ log: EventLog) throws -> FileLock {
         let deadline = SystemClock.monotonicNanoseconds() + lockWaitNanosecondsMax
+        var isWaiting = false
         while true {
             do throws(SystemError) {
                 return try FileLock(path: path)
             } catch {
                 guard error.isWouldBlock, SystemClock.monotonicNanoseconds() < deadline else { throw error }
+                if !isWaiting {
+                    log.write(
+                        .warning, "store_in_use",
+                        "waiting up to \(lockWaitNanosecondsMax / 1_000_000_000) s for another daemon to let go of the store",
+                        [("file", path)])
+                }
+                isWaiting = true
                 sleepMilliseconds(5)
             }
         }

@@ -13,8 +13,9 @@ extension DaemonPlace {
     }
 
     /// Ends the command on an answer that is none of those hoped for: 1 when the daemon refuses, 2 when it cannot.
-    func refused(_ answer: Answer, isJSON: Bool) -> ExitCode {
-        if !isJSON { _ = writeAll(2, Array(answer.refusal.utf8).span) }
+    /// - Parameter naming: says the message as the command's user knows things.
+    func refused(_ answer: Answer, isJSON: Bool, naming: (String) -> String = { $0 }) -> ExitCode {
+        if !isJSON { _ = writeAll(2, Array(naming(answer.refusal).utf8).span) }
         return answer.object?.string("reason") != nil && answer.status < 500 ? Ending.no : Ending.failure
     }
 }
@@ -34,6 +35,8 @@ struct ProposalRow {
     var note: String
     var author: String
     var widenings: [String]
+    /// How many more there are.
+    var wideningsOmitted: Int
     /// As it came.
     var json: [UInt8]
 
@@ -50,6 +53,7 @@ struct ProposalRow {
         note = object.string("note") ?? ""
         author = object.string("author") ?? ""
         widenings = object.strings("widenings")
+        wideningsOmitted = Int(clamping: max(0, object.number("widenings_omitted") ?? 0))
         json = object.bytes
     }
 
@@ -57,11 +61,10 @@ struct ProposalRow {
         var text = "\(id)  \(shown(service))  key \(shown(keyID))  \(madeAt)\(ends.map { "  ends \($0)" } ?? "")\n"
         if !author.isEmpty { text += "  by: \(shown(author))\n" }
         if !note.isEmpty { text += "  note: \(shown(note))\n" }
-        for finding in isWhole ? widenings : Array(widenings.prefix(3)) {
-            text += "  would allow: \(shown(finding))\n"
-        }
-        let further = isWhole ? 0 : scopecheck.widenings(behind: 3, in: widenings)
-        if further > 0 { text += "  \(furtherWidenings(further))\n" }
+        let lines = isWhole ? widenings : Array(widenings.prefix(3))
+        for finding in lines { text += "  would allow: \(shown(finding))\n" }
+        let (further, isTooMany) = (widenings.count - lines.count).addingReportingOverflow(wideningsOmitted)
+        if further > 0 || isTooMany { text += "  and \(isTooMany ? Int.max : further) more\n" }
         text += "  all of it: scopecheck policy plan active \(version)\n"
         if isWhole {
             text += "approve exactly that: scopecheck policy approve \(id) -m WHY\n"

@@ -45,11 +45,11 @@ struct DaemonPlace: ParsableArguments {
         _ method: String, _ target: String, headers: [(String, String)] = [], body: [UInt8] = [],
         contentType: String = "application/octet-stream", patience: Patience = .usual, otherwise: String = ""
     ) throws -> Answer {
+        let response: LocalResponse
         do throws(LocalHTTPError) {
-            let response = try LocalHTTP.request(
+            response = try LocalHTTP.request(
                 method, target, at: address, headers: headers, body: body,
                 contentType: method == "POST" ? contentType : nil, deadlineMilliseconds: patience.rawValue)
-            return Answer(status: response.status, body: response.body)
         } catch {
             var hint = admin == nil ? "; give --admin unix:PATH of the daemon\(otherwise)" : ""
             if case .unix(let path) = address, !path.hasPrefix("/") {
@@ -58,6 +58,12 @@ struct DaemonPlace: ParsableArguments {
             let doubt = method == "GET" ? "" : "nothing is known to be changed: "
             throw fail("\(doubt)\(error)\(hint)")
         }
+        let answer = Answer(status: response.status, body: response.body)
+        // A listener for proxies denies without a body.
+        guard answer.status == 200 || answer.object != nil else {
+            throw fail("`\(address)` answered \(answer.status); give the daemon's admin address")
+        }
+        return answer
     }
 
     /// The body of a 200; whatever else is answered ends the command.

@@ -20,8 +20,13 @@ struct MistypedCommand {
                 continue
             }
             if word == "help" { return nil }
-            let names = commands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
-            let guess = nearest(to: word.lowercased(), among: names).map { "did you mean `\(path) \($0)`?" }
+            let names = shownNames(commands)
+            let below = commands.filter { shownNames($0.configuration.subcommands).contains(word) }
+                .map { "`\(path) \($0._commandName) \(word)`" }
+            let guess =
+                below.isEmpty
+                ? nearest(to: word.lowercased(), among: names).map { "did you mean `\(path) \($0)`?" }
+                : "did you mean \(below.joined(separator: " or "))?"
             return MistypedCommand(
                 message: "`\(shown(String(word.prefix(80))))` is no command of `\(path)`; "
                     + (guess ?? "there are \(names.joined(separator: ", "))"))
@@ -29,9 +34,25 @@ struct MistypedCommand {
         return nil
     }
 
-    /// Ends the program as wrong usage does.
-    func exit() -> Never {
-        _ = writeAll(2, Array("Error: \(message)\n".utf8).span)
-        Glibc.exit(64)
+    private static func shownNames(_ commands: [any ParsableCommand.Type]) -> [String] {
+        commands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
     }
+
+    func exit() -> Never { exitForWrongUsage(message) }
+}
+
+/// An option that counts once and stands there twice: the last one would win, and nobody be told.
+enum RepeatedOption {
+    /// - Returns: the name of the first such option.
+    static func find(in arguments: [String]) -> String? {
+        let names = arguments.first == "serve" ? ["--environment"] : ["--policy", "--environment"]
+        let words = arguments.prefix { $0 != "--" }
+        return names.first { name in words.count { $0 == name || $0.hasPrefix("\(name)=") } > 1 }
+    }
+}
+
+/// Ends the program as the parser of its arguments does.
+func exitForWrongUsage(_ message: String) -> Never {
+    _ = writeAll(2, Array("Error: \(message)\n".utf8).span)
+    Glibc.exit(64)
 }

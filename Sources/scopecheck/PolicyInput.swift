@@ -150,6 +150,18 @@ struct PolicyArguments: ParsableArguments {
     var environment: String?
 
     func load() throws -> LoadedPolicy { try LoadedPolicy(paths: files, environment: environment) }
+
+    /// What names a stored version instead of files; nil for files.
+    func storedVersion() throws -> String? {
+        guard let name = files.first(where: { !PolicyOperand.isPath($0) }) else { return nil }
+        guard files.count == 1 else {
+            throw ValidationError("`\(shown(name))` is no file that is there; a stored version is named alone")
+        }
+        guard environment == nil else {
+            throw ValidationError("a stored version has been read for its environment; leave --environment out")
+        }
+        return name
+    }
 }
 
 func nowSeconds() -> Int64 { SystemClock.realtimeNanoseconds() / 1_000_000_000 }

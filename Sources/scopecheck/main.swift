@@ -1,4 +1,6 @@
 internal import ArgumentParser
 
-MistypedCommand.find(in: Array(CommandLine.arguments.dropFirst()), of: Scopecheck.self)?.exit()
+let arguments = Array(CommandLine.arguments.dropFirst())
+MistypedCommand.find(in: arguments, of: Scopecheck.self)?.exit()
+if let name = RepeatedOption.find(in: arguments) { exitForWrongUsage("\(name) is given twice; give it once") }
 Scopecheck.main()

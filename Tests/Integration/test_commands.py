@@ -32,6 +32,8 @@ def test_mistyped_commands_and_addresses():
         (["help", "tokn"], "did you mean `scopecheck token`?"),
         (["policy", "import", "opnapi"], "did you mean `scopecheck policy import openapi`?"),
         (["revocations", "lst"], "did you mean `scopecheck revocations list`?"),
+        (["check", "policy.yaml"], "did you mean `scopecheck policy check`?"),
+        (["verify"], "did you mean `scopecheck policy verify` or `scopecheck token verify`?"),
         (["nonsense"], "there are serve, status, "),
         (["policy", "\x1b[2J" + "x" * 500], "`\ufffd[2Jxxx"),
         (["status", "--admin", "unix//run/x.sock"], "did you mean `unix:/run/x.sock`?"),
@@ -222,3 +224,72 @@ def test_a_changed_policy_is_judged_by_the_running_daemon():
         daemon.reload(POLICY.replace("GET /files/**, scopes: files:read", "GET /files/**, scopes: orders:admin"))
         _, out, _ = cli("explain", "--address", daemon.admin, *arguments)
         assert "granted" in out, out
+
+
+def test_usage_that_would_be_misunderstood_is_refused():
+    request = ["--method", "GET", "--target", "/v1/orders", "--host", "api.example.com"]
+    with Stage() as stage:
+        rows = [
+            (["decide", "--policy", stage.policy, "--policy", stage.policy], "--policy is given twice"),
+            (["explain", "--policy", "a", "--policy=b", *request], "--policy is given twice"),
+            (["policy", "check", "--environment", "prod", "--environment", "dev", "a"], "--environment is given twice"),
+            (["explain", "--policy", stage.policy, "--admin", "unix:/x", *request], "give one of them"),
+            (["explain", "--environment", "prod", *request], "--environment goes with --policy"),
+            (["policy", "show", "9", "--environment", "prod"], "leave --environment out"),
+            (["policy", "show", "active", stage.policy], "`active` is no file that is there"),
+            (["policy", "import", "openapi", "https://a.example/api.json"], "the document is a file; fetch it first"),
+            (["policy", "import", "openapi", "x.yaml", "--issuer", "id.example.com"], "--issuer is the URL"),
+            (["serve", "--policy", "a.yaml,b.yaml", "--store", stage.folder / "s"], "give --policy once for each file"),
+        ]
+        for words, expected in rows:
+            status, out, err = cli(*words)
+            assert status == 64 and expected in err and not out, (words, status, out, err)
+        _, _, err = cli("explain", *request, check=2)
+        assert "/run/scopecheck/admin.sock" in err and "or --policy FILE" in err, err
+        _, _, err = cli("token", "mint", "--key", stage.folder / "jwks.json", "--claims", "{}", check=2)
+        assert "is a set of keys" in err and "private.jwk" in err, err
+
+
+def test_a_folder_that_is_not_there_is_named():
+    with Stage() as stage:
+        for words in (["policy", "init", "--issuer", "https://id.example.com", "--host", "a.example", "--output"],
+                      ["policy", "test", stage.policy, "--junit"]):
+            _, _, err = cli(*words, stage.folder / "no" / "x", check=2)
+            assert f"`{stage.folder}/no` is no folder that is there" in err and ".tmp" not in err, (words, err)
+
+
+def test_a_listener_for_proxies_is_no_admin_address():
+    request = ["--method", "GET", "--target", "/v1/healthz", "--host", "api.example.com"]
+    with Stage() as stage:
+        daemon = stage.daemon()
+        for command in (["status"], ["explain", *request], ["revocations"], ["policy", "log"], ["policy", "proposals"],
+                        ["policy", "rollback", "-m", "x"], ["policy", "apply", stage.policy, "-m", "x"],
+                        ["policy", "export", "active", "--to", "-"],
+                        ["revoke", "--client", "c", "--issuer", issuer.ISSUER, "--reason", "x"]):
+            status, out, err = cli(*command, "--admin", daemon.http)
+            assert status == 2 and "give the daemon's admin address" in err and not out, (command, status, out, err)
+
+
+def test_keys_that_only_the_daemon_fetches():
+    network = POLICY.replace("jwks_file: jwks.json", "jwks_uri: https://id.example.com/jwks")
+    with Stage(policy=network) as stage:
+        assert network != POLICY
+        token = stage.write("token", stage.token())
+        words = ["--method", "GET", "--target", "/v1/orders", "--host", "api.example.com", "--token-file", token]
+        _, out, _ = cli("explain", "--policy", stage.policy, *words, check=2)
+        assert "  not made here: key" in out and "key: denied here" not in out and "with --admin" in out, out
+        line = {"method": "GET", "target": "/v1/orders", "host": "api.example.com",
+                "authorization": "Bearer " + stage.token()}
+        _, out, err = cli("decide", "--policy", stage.policy, stdin=f"{json.dumps(line)}\n" * 2, check=0)
+        assert out.count("keys_unavailable") == 2 and err.count("with `explain --admin`") == 1, (out, err)
+
+
+def test_decide_names_what_a_line_lacks_and_what_is_no_fact():
+    with Stage() as stage:
+        lines = '{"methd": "GET", "target": "/", "host": "api.example.com"}\n{"methd": "GET", "x\\u001b": 1}\n'
+        _, out, err = cli("decide", "--policy", stage.policy, stdin=lines, check=0)
+        answers = [json.loads(line) for line in out.splitlines()]
+        assert [(answer["reason"], answer["missing"]) for answer in answers] == [
+            ("missing_fact", ["method"]), ("missing_fact", ["method", "target", "host"])], out
+        assert err.count("line 1: `methd` is no fact") == 1 and "did you mean `method`?" in err, err
+        assert "line 2: " in err and "\x1b" not in err, err

@@ -55,7 +55,9 @@ class Crashes(Stage):
         return self.run("apply", path, "-m", "x", **options)
 
     def log(self):
-        return [json.loads(line) for line in self.run("log", "--json").splitlines()]
+        """What has decided; a version that was stored and then not activated stands in the log as staged."""
+        lines = [json.loads(line) for line in self.run("log", "--json").splitlines()]
+        return [line for line in lines if "staged" not in line]
 
     def whole(self):
         """Opens the store anew: what decides can be shown and is what its source says; numbers have no gap."""

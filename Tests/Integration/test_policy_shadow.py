@@ -38,7 +38,11 @@ def test_differences_of_live_traffic():
         assert stage.shadow() == {"version": None}
         token = stage.token()
         assert stage.ask(token=token).status == 200
+        assert "shadow" not in stage.service.status()
         assert stage.shadow(stage.candidate[:12])["version"] == stage.candidate
+        assert stage.service.status()["shadow"]["version"] == stage.candidate
+        _, text, _ = cli("status", *stage.place, check=0)
+        assert f"version {stage.candidate[:16]} is decided beside it since " in text, text
         for kind in ("http", "fastcgi"):
             for _ in range(3):
                 # Nobody is answered by the candidate.
@@ -85,6 +89,9 @@ def test_what_cannot_be_compared_is_refused():
     with Shadowed() as stage:
         code, _, error = cli("policy", "shadow", "0" * 64, *stage.place)
         assert code == 2 and "policy log" in error, error
+        code, _, error = cli("policy", "shadow", "active", *stage.place)
+        assert code == 2 and "compared with itself" in error, error
+        assert stage.shadow() == {"version": None}
         code, _, error = cli("policy", "shadow", "--stop", stage.candidate, *stage.place)
         assert code == 64, (code, error)
         code, _, error = cli("policy", "shadow", "--store", str(stage.folder / "store"))

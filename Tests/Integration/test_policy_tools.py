@@ -23,7 +23,7 @@ def test_init_makes_a_policy_that_passes_everything():
         words = ["policy", "init", "--issuer", "https://id.example.com", "--host", "*.example.com", "--host", "a.example",
                  "--output", path]
         _, out, err = cli(*words, check=0)
-        assert out == "" and "policy test" in err and "policy check" in err, (out, err)
+        assert out == "" and "policy test" in err and "policy check" in err and "scopecheck serve" in err, (out, err)
         before = path.read_bytes()
         cli("policy", "check", path, check=0)
         cli("policy", "test", path, "--require-coverage", 100, check=0)
@@ -101,6 +101,9 @@ def test_lint():
         _, out, _ = cli("policy", "lint", path, check=0)
         assert "1 allowed by comments" in out, out
         cli("policy", "lint", path, "--strict", check=1)
+        path.write_text(FORMATTED.replace("GET /,", "QWERTYUI /,"))
+        _, out, _ = cli("policy", "check", path, check=0)
+        assert "correct it, or leave it" in out and "lint:" not in out, out
         path.write_text("scopecheck: 1\n")
         cli("policy", "lint", path, check=1)
         cli("policy", "lint", stage.folder / "missing.yaml", check=2)

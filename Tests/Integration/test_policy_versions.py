@@ -282,13 +282,76 @@ def test_staged_versions_do_not_decide():
     with Versions() as stage:
         label = stage.apply(stage.wide)["label"]
         staged = stage.apply(stage.narrow, "--stage")
-        assert staged["staged"] and stage.service.policy_label() == label and len(stage.log()) == 1
+        assert staged["staged"] and not staged["active"] and stage.service.policy_label() == label
+        first, kept = stage.log()
+        assert first["label"] == label and kept["staged"] and kept["version"] == staged["version"], kept
+        assert kept["note"] == "because", kept
+        _, text, _ = cli("policy", "log", *stage.place(), check=0)
+        assert text.splitlines()[1].startswith(f"staged  {staged['version'][:16]}  "), text
         _, out, _ = cli("policy", "show", staged["version"][:12], "--source", *stage.place(), check=0)
         assert out == NARROW
-        assert stage.apply(stage.narrow)["number"] == 2
+        _, text, _ = cli("policy", "apply", stage.narrow, "-m", "again", "--stage", *stage.place(), check=0)
+        assert f"scopecheck policy rollback {staged['version'][:16]} -m WHY" in text, text
+        assert stage.rollback(staged["version"][:16])["number"] == 2
+        assert stage.status_of() == 403 and not any("staged" in entry for entry in stage.log())
+        # What decides is not staged.
+        assert stage.apply(stage.narrow, "--stage")["active"]
+        _, text, _ = cli("policy", "apply", stage.narrow, "-m", "again", "--stage", *stage.place(), check=0)
+        assert "decides already" in text and "not in force" not in text, text
+
+
+def test_staged_versions_in_the_files_of_a_store():
+    with Versions() as stage:
+        stage.apply(stage.wide)
+        assert stage.service.terminate() == 0
+        store = ["--store", stage.folder / "store"]
+        _, out, _ = cli("policy", "apply", stage.narrow, "-m", "later", "--stage", "--json", *store, check=0)
+        version = json.loads(out)["version"]
+        _, out, _ = cli("policy", "log", *store, check=0)
+        assert out.splitlines()[1].startswith(f"staged  {version[:16]}  "), out
+        _, out, _ = cli("policy", "apply", stage.wide, "-m", "w", "--stage", *store, check=0)
+        assert "decides already" in out, out
+        cli("policy", "rollback", version[:16], "-m", "now", *store, check=0)
+        stage.service.start()
+        assert digest(stage.service.policy_label()) == version[:16] and stage.status_of() == 403
+
+
+def test_signatures_that_nobody_asked_for():
+    with Versions() as stage:
+        signed = stage.write("signed", "not even read")
+        assert stage.apply(stage.wide, "--signatures", signed)["signatures"] == "ignored"
+        _, out, _ = cli("policy", "apply", stage.narrow, "-m", "w", "--signatures", signed, *stage.place(), check=0)
+        assert "were not looked at" in out, out
+        assert "signatures" not in stage.apply(stage.wide)
 
 
 # --- the policy file beside them -----------------------------------------------------------------------------
+
+def test_every_reload_has_an_outcome():
+    with Stage() as stage:
+        daemon = stage.daemon()
+        daemon.process.signal(signal.SIGHUP)
+        wait_until(lambda: daemon.events("policy_unchanged"), "nothing has changed, and the log says so")
+        assert "over" not in daemon.events("policy_unchanged")[-1]["message"]
+        stage.replace("policy.yaml", POLICY + "nonsense: 1\nmore: 2\n")
+        wait_until(lambda: "refused" in daemon.status()["policy"], "the file is refused")
+        _, text, _ = cli("status", "--address", daemon.admin, check=0)
+        lines = text.splitlines()
+        place = next(number for number, line in enumerate(lines) if "the policy `" in line and "was refused" in line)
+        assert lines[place + 1].startswith("             ") and lines[place + 2].startswith("             "), text
+        stage.replace("policy.yaml", POLICY)
+        wait_until(lambda: "is over" in daemon.events("policy_unchanged")[-1]["message"], "the refusal is over")
+        assert "refused" not in daemon.status()["policy"]
+
+
+def test_a_second_daemon_says_that_it_waits():
+    with Stage() as stage:
+        first = stage.daemon()
+        second = stage.start(first.command, "second")
+        wait_until(lambda: "waiting up to 10 s" in second.text(), "the second daemon says what it waits for")
+        second.signal(signal.SIGKILL)
+        first.alive()
+
 
 def test_a_file_that_was_rolled_back_stays_away():
     with Stage() as stage:

@@ -116,8 +116,9 @@ import Testing
     ]) func oneIsTaken(_ one: String, _ two: String) throws {
         let text = AuthorityTests.schemes(one, two)
         #expect(refusal(text) == "none", "\(refusal(text))")
-        // Who is in a document and used nowhere does not count.
-        #expect(text.contains("three.example"))
+        // `three` is declared, and counts as soon as it is used.
+        let used = text + "\n  /three: { get: { security: [{ three: [read] }] } }\n"
+        #expect(refusal(used).contains("tokens of 2 authorities"), "\(refusal(used))")
     }
 
     @Test func whatIsLeftOutDoesNotCount() throws {

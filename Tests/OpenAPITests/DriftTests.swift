@@ -143,6 +143,10 @@ import Testing
             openAPI: DriftTests.published("  /a: { get: { security: [] } }"), model: DriftTests.model(),
             service: "orders", now: testNow)
         #expect(report.text.hasSuffix("orders: 2 compared, 1 difference\n"), "\(report.text)")
+        let left = try DriftReport(
+            openAPI: DriftTests.published("  '/a.{x}': { get: { security: [] } }"), model: DriftTests.model(),
+            service: "orders", now: testNow)
+        #expect(left.text.hasSuffix(", 1 not comparable, 0 differences\n"), "\(left.text)")
         #expect(report.text.contains("operation_denied: GET /a (line 19): "), "\(report.text)")
         let json = String(decoding: report.json, as: UTF8.self)
         #expect(

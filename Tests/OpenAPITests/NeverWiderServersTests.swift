@@ -33,15 +33,22 @@ import Testing
             text: "{ url: 'https://a.example/{f}', variables: { f: { default: v1 } } }",
             places: [("a.example", [nil])]),
     ]
-    private static let securities: [(text: String, scope: String?)] = [
-        ("[]", ""), ("[{ oauth: [read] }]", "read"), ("[{ oauth: [write] }]", "write"), ("[{ key: [] }]", nil),
+    /// With the scopes of which a token has one at most here, each enough by itself: empty for everybody, nil for nobody.
+    private static let securities: [(text: String, scopes: [String]?)] = [
+        ("[]", []), ("[{ oauth: [read] }]", ["read"]), ("[{ oauth: [write] }]", ["write"]), ("[{ key: [] }]", nil),
+        ("[{ oauth: [read] }, { oauth: [write] }]", ["read", "write"]), ("[{ oauth: [read, write] }]", nil),
     ]
 
     private struct Operation {
         var segments: [String]
         var servers: [Server]
-        /// Empty for everybody, nil for nobody who has but a token.
-        var scope: String?
+        /// As of `securities`.
+        var scopes: [String]?
+
+        func allows(_ token: String?) -> Bool {
+            guard let scopes else { return false }
+            return scopes.isEmpty || token.map(scopes.contains) ?? false
+        }
     }
 
     private static func randomDocument(_ random: inout SeededGenerator) -> (text: String, operations: [Operation]) {
@@ -63,7 +70,7 @@ import Testing
             text += "  '\(path)':\n"
             if let own { text += "    servers: \(written(own))\n" }
             text += "    get: { security: \(security.text) }\n"
-            operations.append(Operation(segments: segments, servers: own ?? top, scope: security.scope))
+            operations.append(Operation(segments: segments, servers: own ?? top, scopes: security.scopes))
         }
         let document = paths(text).replacing("[{ url: https://api.example.com/v1 }]", with: written(top))
         return (document, operations)
@@ -95,8 +102,7 @@ import Testing
     ) {
         let meant = documentOperations(operations, host, path)
         for token in [nil, "read", "write"] where allows(model, host, path, token) {
-            let isMeant =
-                !meant.isEmpty && meant.allSatisfy { $0.scope == "" || ($0.scope != nil && $0.scope == token) }
+            let isMeant = !meant.isEmpty && meant.allSatisfy { $0.allows(token) }
             #expect(isMeant, "\(host) /\(path.joined(separator: "/")) with \(token ?? "none") in\n\(text)")
         }
     }
@@ -144,8 +150,8 @@ import Testing
             case .public: return true
             case .preflight: return false
             case .scopes(let all, let any):
-                let names = (all + any).map { model.scopes[Int($0)].name }
-                return names.allSatisfy { $0 == token }
+                func holds(_ scope: UInt16) -> Bool { model.scopes[Int(scope)].name == token }
+                return all.allSatisfy(holds) && (any.isEmpty || any.contains(where: holds))
             }
         } ?? false
     }

@@ -124,14 +124,28 @@ import Testing
         #expect(refusal(odd).contains("that is no text"), "\(refusal(odd))")
     }
 
-    @Test func manyURLs() {
+    /// So many paths, each with a list of its own whose one server stands for 64 hosts.
+    private static func serverLists(_ count: Int) -> String {
         let list = (0..<64).map { "x\($0)" }.joined(separator: ", ")
-        var text = "openapi: 3.0.3\nx: &v { a: { default: x0, enum: [\(list)] } }\npaths:\n"
-        for number in 0..<300 {
-            text += "  /p\(number): { servers: [{ url: 'https://{a}.h\(number).example', variables: *v }], "
-            text += "get: { security: [] } }\n"
+        let paths = (0..<count).map { number in
+            "  /p\(number): { servers: [{ url: 'https://{a}.h\(number).example', variables: *v }], "
+                + "get: { security: [] } }\n"
         }
-        let found = refusal(text)
-        #expect(found.contains("more than 64 services") || found.contains("URLs"), "\(found)")
+        return "openapi: 3.0.3\nx: &v { a: { default: x0, enum: [\(list)] } }\npaths:\n" + paths.joined()
+    }
+
+    @Test func manyServices() {
+        #expect(refusal(ServerTests.serverLists(64)) == "none")
+        let found = refusal(ServerTests.serverLists(65))
+        #expect(found.hasPrefix("the servers come to more than 64 services"), "\(found)")
+    }
+
+    /// With one host for all they are one service.
+    @Test func manyURLs() {
+        var options = ImportOptions()
+        options.hosts = ["api.example.com"]
+        #expect(refusal(ServerTests.serverLists(256), options) == "none")
+        let found = refusal(ServerTests.serverLists(257), options)
+        #expect(found.hasPrefix("line 260: the servers stand for more than 16384 URLs"), "\(found)")
     }
 }

@@ -60,23 +60,51 @@ import Testing
         #expect(refusal(text).contains("names schemes, scopes and servers more than"), "\(refusal(text))")
     }
 
-    /// A text of a megabyte that a thousand operations have as their summary is read as far as it is shown.
+    /// A text of 300 KB that 2,000 operations have as their summary is read as far as it may be shown.
     @Test func longSummaries() throws {
+        let count = 2_000
         let hidden = String(repeating: "\u{200B}", count: 100_000)
-        var text = "openapi: 3.0.3\nservers: [{ url: https://a.example }]\nx: &s '\(hidden)'\npaths:\n"
-        for number in 0..<2_000 { text += "  /p\(number): { get: { security: [], summary: *s } }\n" }
-        #expect(try routes(text).count == 2_000)
+        func document(_ member: String) -> String {
+            let operations = (0..<count).map { "  /p\($0): { get: { security: []\(member) } }\n" }.joined()
+            return "openapi: 3.0.3\nx: &s '\(hidden)'\npaths:\n\(operations)"
+        }
+        func copiedBytes(_ text: String) throws -> Int {
+            let tree = try DocumentText.read(Array(text.utf8))
+            #expect(try APIDocumentReader(tree).read().operations.count == count)
+            return tree.copiedBytes
+        }
+        let copied = try copiedBytes(document(", summary: *s")) - copiedBytes(document(""))
+        #expect(copied == count * DocumentTree.beginningBytesMax)
     }
 
-    /// Steps of a search grow with what it finds and compares, so that the bound holds for both.
+    /// Steps of a search are the nodes that it looks at and what it finds there.
     @Test func searchesCountWhatTheyFind() {
         var trie = RouteTrie(stepsMax: 1_000)
         for value in 0..<400 { _ = trie.add([.parameter], value) }
         let mixed = PathPattern.Segment.mixed(prefix: [0x61], suffix: [])
-        #expect(trie.overlapping([mixed]).count == 400)
-        #expect(trie.overlapping([mixed]).count == 400)
-        #expect(trie.overlapping([mixed]).isEmpty || trie.stepsLeft < 200)
-        trie.spend(1_000)
-        #expect(trie.stepsLeft < 0 && trie.overlapping([mixed]).isEmpty)
+        for stepsLeft in [598, 196, -206] {
+            #expect(trie.overlapping([mixed]).count == 400)
+            #expect(trie.stepsLeft == stepsLeft)
+        }
+        #expect(trie.overlapping([mixed]).isEmpty, "nothing is found where no step is left")
+    }
+
+    /// And what it compares: ten texts with 64 bytes, which is two steps each beside the one of looking.
+    @Test func searchesCountWhatTheyCompare() {
+        var trie = RouteTrie(stepsMax: 1_000)
+        for value in 0..<10 { _ = trie.add([.parameter, .literal("\(value)")], value) }
+        let long = [UInt8](repeating: 0x61, count: 2 * RouteTrie.stepBytes)
+        let pattern: [PathPattern.Segment] = [.mixed(prefix: [], suffix: [0x61]), .mixed(prefix: long, suffix: [])]
+        #expect(trie.overlapping(pattern).isEmpty)
+        #expect(trie.stepsLeft == 1_000 - 2 - 10 * 3)
+    }
+
+    @Test func workOnWhatIsFoundCounts() {
+        var trie = RouteTrie(stepsMax: 1_000)
+        _ = trie.add([.parameter], 0)
+        trie.spend(998)
+        #expect(trie.overlapping([.parameter("p")]) == [0])
+        #expect(trie.stepsLeft == -1)
+        #expect(trie.overlapping([.parameter("p")]).isEmpty)
     }
 }

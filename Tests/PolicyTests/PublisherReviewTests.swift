@@ -60,7 +60,7 @@ import Testing
 
     struct Attempt {
         var active: PolicyBundle
-        var widenings: [String] = []
+        var widenings: PublicationWidenings = []
         var environment: String?
         var ttl = 0
         var signer: PrivateKey?
@@ -96,6 +96,17 @@ import Testing
 
     private func reason(_ file: String, _ more: String = "") throws -> PublicationRefusal.Reason? {
         try Attempt(try PublisherReviewTests.policy(more)).reason(file)
+    }
+
+    @Test func warningsOfTheFileAreTold() throws {
+        let attempt = try Attempt(try PublisherReviewTests.policy())
+        #expect(try attempt.judge(PublisherReviewTests.file()).warnings.isEmpty)
+        let file = PublisherReviewTests.file().replacing("match: GET ", with: "match: GTE ")
+        let warnings = try attempt.judge(file).warnings
+        let first = try #require(warnings.first)
+        #expect(
+            first.hasPrefix("published/orders/routes.yaml:") && first.contains("warning: ") && first.contains("GTE"))
+        #expect(warnings.count <= PublicationReview.warningsMax && !first.contains("\n"))
     }
 
     // MARK: What it becomes

@@ -127,7 +127,7 @@ struct LimitTests {
             try environment.put(database, bytes("large"), large)
             try #require(try environment.value(database, bytes("large")) == large)
             try #require(try environment.check().databases[0].entries == 2)
-            // The end of a process lets nothing go.
+            // `exit` runs no deinit, so that of the folder would not remove it.
             try FileManager.default.removeItem(atPath: folder.path)
             exit(0)
         }

@@ -50,6 +50,7 @@ public struct DriftReport: Sendable, Equatable {
     /// Operations, or members of the metadata, that were looked at.
     public internal(set) var comparedCount = 0
     private var driftCount = 0
+    private var notComparableCount = 0
 
     public static let findingsMax = 500
 
@@ -60,7 +61,7 @@ public struct DriftReport: Sendable, Equatable {
     }
 
     mutating func add(_ kind: Kind, _ subject: String, _ message: String, mend: String, line: Int? = nil) {
-        if kind.isDrift { driftCount += 1 }
+        if kind.isDrift { driftCount += 1 } else { notComparableCount += 1 }
         guard findings.count < DriftReport.findingsMax else {
             omittedCount += 1
             return
@@ -79,9 +80,9 @@ public struct DriftReport: Sendable, Equatable {
             text += "\(finding.kind.rawValue): \(finding.subject)\(line): \(finding.message)\n  mend: \(finding.mend)\n"
         }
         if omittedCount > 0 { text += "… and \(omittedCount) more\n" }
-        text +=
-            "\(service): \(comparedCount) compared, \(driftCount) \(driftCount == 1 ? "difference" : "differences")\n"
-        return text
+        let left = notComparableCount > 0 ? ", \(notComparableCount) not comparable" : ""
+        let differences = "\(driftCount) \(driftCount == 1 ? "difference" : "differences")"
+        return text + "\(service): \(comparedCount) compared\(left), \(differences)\n"
     }
 
     /// `{"service":…,"drift":…,"compared":…,"omitted":…,"findings":[…]}`; a finding has `kind`, `subject`, `message`,

@@ -6,7 +6,8 @@ public struct ImportOptions: Sendable {
     public var hosts: [String] = []
     /// Values of server variables that are meant, by name, in place of all that the document lists.
     public var serverVariables: [String: [String]] = [:]
-    /// Whether a server variable that can be anything is looked at with its default alone, whatever others mean.
+    /// For drift, which compares paths on hosts that it knows: a server variable that can be anything counts with its
+    /// default alone, and a server whose path cannot be read is no error.
     var takesServerDefaults = false
     /// Written under `issuers`; nil leaves that to another file of the policy.
     public var issuer: String?

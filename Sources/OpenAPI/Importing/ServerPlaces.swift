@@ -18,55 +18,56 @@ struct ServerPlaces {
 
     /// - Parameter servers: one list of the document.
     mutating func places(_ servers: [APIDocument.Server]) throws(DocumentError) -> [ServerPlace] {
-        var result: [ServerPlace] = []
-        var withoutHost = 0
-        func add(_ host: String, _ port: UInt16?, _ basePath: String) {
-            let ports = port.map { [$0] } ?? []
-            guard let index = result.firstIndex(where: { $0.basePath == basePath }) else {
-                result.append(ServerPlace(hosts: [host], ports: ports, basePath: basePath))
-                return
-            }
-            if !result[index].hosts.contains(host) { result[index].hosts.append(host) }
-            result[index].ports = ServerPlace.ports(result[index].ports, ports)
-        }
         let root = APIDocument.Server(url: "/", line: 1, parts: [.text("/")])
         let list = servers.isEmpty ? [root] : servers
+        var places: [ServerPlace] = []
+        var isHostMissing = false
         for server in list {
-            for url in try urls(server) {
-                switch ServerPlace.read(url, isHostRead: options.hosts.isEmpty) {
-                case .unclear(let reason):
-                    unclear = unclear ?? (url, reason, server.line)
-                case .unusable(let reason):
-                    remarks.append((.stricter, "the server \(quoted(url)) is left out: \(reason)"))
-                case .place(let host, let port, let basePath):
-                    if !options.hosts.isEmpty {
-                        for host in options.hosts { add(host, nil, basePath) }
-                    } else if let host {
-                        add(host, port, basePath)
-                    } else {
-                        withoutHost += 1
-                    }
-                }
-            }
-            guard result.count <= ServiceDraft.servicesMax else {
+            for url in try urls(server) where !add(url, of: server, to: &places) { isHostMissing = true }
+            guard places.count <= ServiceDraft.servicesMax else {
                 throw DocumentError(
                     line: server.line, "operations are served at more than \(ServiceDraft.servicesMax) base paths",
                     mend: "say with --server-variable which values are meant, or shorten the list of servers")
             }
         }
-        guard withoutHost == 0 || result.isEmpty else {
+        guard !isHostMissing || places.isEmpty else {
             throw DocumentError(
                 line: list.first?.line, "some of the servers name no host",
                 mend: "write whole URLs in the document, or name the hosts of all with --host")
         }
-        leaveOutLoopback(&result)
-        guard !result.isEmpty else {
+        leaveOutLoopback(&places)
+        guard !places.isEmpty else {
             throw DocumentError(
                 line: list.first?.line,
-                withoutHost > 0 ? "the document's servers name no host" : "the document has no server that can be used",
+                isHostMissing ? "the document's servers name no host" : "the document has no server that can be used",
                 mend: "name it with --host, as in `--host api.example.com`")
         }
-        return result
+        return places
+    }
+
+    /// - Returns: false for a URL without host where none is said beside the document.
+    private mutating func add(_ url: String, of server: APIDocument.Server, to places: inout [ServerPlace]) -> Bool {
+        switch ServerPlace.read(url, isHostRead: options.hosts.isEmpty) {
+        case .unclear(let reason): unclear = unclear ?? (url, reason, server.line)
+        case .unusable(let reason):
+            remarks.append((.stricter, "the server \(quoted(url)) is left out: \(reason)"))
+        case .place(_, _, let basePath) where !options.hosts.isEmpty:
+            for host in options.hosts { ServerPlaces.add(host, [], basePath, to: &places) }
+        case .place(let host?, let port, let basePath):
+            ServerPlaces.add(host, port.map { [$0] } ?? [], basePath, to: &places)
+        case .place(nil, _, _): return false
+        }
+        return true
+    }
+
+    /// One place for each base path.
+    private static func add(_ host: String, _ ports: [UInt16], _ basePath: String, to places: inout [ServerPlace]) {
+        guard let index = places.firstIndex(where: { $0.basePath == basePath }) else {
+            places.append(ServerPlace(hosts: [host], ports: ports, basePath: basePath))
+            return
+        }
+        if !places[index].hosts.contains(host) { places[index].hosts.append(host) }
+        places[index].ports = ServerPlace.ports(places[index].ports, ports)
     }
 
     private mutating func urls(_ server: APIDocument.Server) throws(DocumentError) -> [String] {

@@ -10,45 +10,36 @@ struct TokenAuthorities {
     private var issuers: [String: TokenEndpoint] = [:]
 
     init(_ schemes: [String: APIDocument.Scheme]) {
-        var numbers: [TokenEndpoint: Int] = [:]
-        var parents: [Int] = []
-        func root(_ index: Int) -> Int {
-            var index = index
-            while parents[index] != index {
-                parents[index] = parents[parents[index]]
-                index = parents[index]
-            }
-            return index
-        }
-        func number(_ endpoint: TokenEndpoint) -> Int {
-            if let known = numbers[endpoint] { return known }
-            numbers[endpoint] = parents.count
-            parents.append(parents.count)
-            return parents.count - 1
-        }
-        for scheme in schemes.values {
-            var ofHost: [String: Int] = [:]
-            for flow in scheme.flows {
-                guard let first = flow.first.map(number) else { continue }
-                for endpoint in flow {
-                    let own = number(endpoint)
-                    parents[root(own)] = root(first)
-                    let same = ofHost[endpoint.host] ?? own
-                    ofHost[endpoint.host] = same
-                    parents[root(own)] = root(same)
-                }
-            }
-        }
-        for (endpoint, own) in numbers where !endpoint.isIssuer {
-            // The nearest one: an issuer at the root is not that of its realms.
-            guard let issuer = endpoint.issuersAbove.lazy.compactMap({ numbers[$0] }).first else { continue }
-            parents[root(own)] = root(issuer)
-        }
+        var authorities = DisjointSets<TokenEndpoint>()
+        for scheme in schemes.values { TokenAuthorities.joinFlows(of: scheme, in: &authorities) }
+        TokenAuthorities.joinIssuers(in: &authorities)
         for (name, scheme) in schemes where scheme.flows.contains(where: { !$0.isEmpty }) {
             let endpoints = scheme.flows.joined()
-            groups[name] = Set(endpoints.map { root(number($0)) })
+            groups[name] = Set(endpoints.map { authorities.set(of: $0) })
             hosts[name] = Set(endpoints.map { $0.host + $0.path }).sorted()
             issuers[name] = endpoints.first(where: \.isIssuer)
+        }
+    }
+
+    /// One authority has all URLs of a flow, and all of a scheme that are on one host.
+    private static func joinFlows(of scheme: APIDocument.Scheme, in authorities: inout DisjointSets<TokenEndpoint>) {
+        var firstOfHost: [String: TokenEndpoint] = [:]
+        for flow in scheme.flows {
+            guard let first = flow.first else { continue }
+            for endpoint in flow {
+                authorities.join(endpoint, first)
+                let sameHost = firstOfHost[endpoint.host] ?? endpoint
+                firstOfHost[endpoint.host] = sameHost
+                authorities.join(endpoint, sameHost)
+            }
+        }
+    }
+
+    private static func joinIssuers(in authorities: inout DisjointSets<TokenEndpoint>) {
+        for endpoint in Array(authorities.members) where !endpoint.isIssuer {
+            // The nearest one: an issuer at the root is not that of its realms.
+            guard let issuer = endpoint.issuersAbove.first(where: { authorities.contains($0) }) else { continue }
+            authorities.join(endpoint, issuer)
         }
     }
 

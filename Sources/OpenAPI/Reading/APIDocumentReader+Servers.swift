@@ -15,6 +15,11 @@ extension APIDocumentReader {
         return index
     }
 
+    func addServerList(_ servers: [APIDocument.Server]) -> Int {
+        document.serverLists.append(servers)
+        return document.serverLists.count - 1
+    }
+
     private func readServer(_ node: Int) throws(DocumentError) -> APIDocument.Server {
         guard try tree.member("url", of: node, what: "a server") != nil else {
             throw DocumentError(line: tree.line(node), "a server has no `url`", mend: "give it one in the document")

@@ -1,7 +1,7 @@
 /// Reads the parts of an OpenAPI document that matter here.
 final class APIDocumentReader {
     let tree: DocumentTree
-    private var document = APIDocument()
+    var document = APIDocument()
     /// Server lists by the node that they were read from.
     var serverListIndex: [Int: Int] = [:]
     private var securityIndex: [Int: Int] = [:]
@@ -277,12 +277,5 @@ final class APIDocumentReader {
                 mend: "write a shorter one")
         }
         return tree.string(value)
-    }
-
-    // MARK: Servers
-
-    func addServerList(_ servers: [APIDocument.Server]) -> Int {
-        document.serverLists.append(servers)
-        return document.serverLists.count - 1
     }
 }

@@ -39,9 +39,11 @@ final class DocumentTree {
     private var elements: [Int: [UInt32]] = [:]
     /// Nodes that were looked at in searches.
     private(set) var stepCount = 0
+    /// Bytes that were copied out as texts: aliases let many places have one long text.
+    private(set) var copiedBytes = 0
 
     static let root = 0
-    private static let beginningBytesMax = 2_048
+    static let beginningBytesMax = 2_048
 
     // MARK: Looking
 
@@ -64,12 +66,17 @@ final class DocumentTree {
 
     /// The text of a scalar, empty for anything else.
     func string(_ node: Int) -> String {
-        String(decoding: bytes(node), as: UTF8.self)
+        copy(bytes(node))
     }
 
     /// Its first bytes, for people to read.
     func beginning(_ node: Int) -> String {
-        String(decoding: bytes(node).prefix(DocumentTree.beginningBytesMax), as: UTF8.self)
+        copy(bytes(node).prefix(DocumentTree.beginningBytesMax))
+    }
+
+    private func copy(_ bytes: ArraySlice<UInt8>) -> String {
+        copiedBytes += bytes.count
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     func bytes(_ node: Int) -> ArraySlice<UInt8> {

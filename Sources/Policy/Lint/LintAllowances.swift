@@ -5,19 +5,25 @@ struct LintAllowances {
     private struct Allowance {
         var rule: String
         var place: SourcePlace
-        /// Lines that it is for.
-        var lines: [Int]
         var isUsed = false
     }
 
     private var allowances: [Allowance] = []
-    private var byLine: [SourceLine: [Int]] = [:]
+    /// The first allowance of a rule for a line; others are of no use.
+    private var byTarget: [Target: Int] = [:]
     /// Comments that begin so and are none.
     private(set) var faults: [LintFinding] = []
 
-    private struct SourceLine: Hashable {
+    /// Lines that were walked below the last allowance: comments, and the line behind them. In a row of comments each
+    /// would otherwise walk over all that follow.
+    private var walked = 0...0
+    /// Lines that were looked at to tell whether they are comments.
+    private(set) var walkedCount = 0
+
+    private struct Target: Hashable {
         var file: String
         var line: Int
+        var rule: String
     }
 
     static let marker = Array("lint:".utf8)
@@ -28,6 +34,7 @@ struct LintAllowances {
     mutating func read(_ source: [UInt8], file: String) {
         guard contains(source, LintAllowances.marker), let layout = try? LineLayout.read(source) else { return }
         let lines = LineIndex(source)
+        walked = 0...0
         var line = 1
         var scanned = 0
         for range in layout.commentRanges {
@@ -60,14 +67,22 @@ struct LintAllowances {
                 place, "\(quoted(rule)) is allowed without a reason",
                 "write why behind it, as in `# lint: allow \(rule) INC-42, until the old client is gone`")
         }
-        var target = place.line + 1
-        // A comment over comments is for what stands below them all.
-        while isComment(lines.line(target)) { target += 1 }
         let index = allowances.count
-        allowances.append(Allowance(rule: rule, place: place, lines: [place.line, target]))
-        for line in [place.line, target] {
-            byLine[SourceLine(file: place.file, line: line), default: []].append(index)
+        allowances.append(Allowance(rule: rule, place: place))
+        for line in [place.line, lineBelowComments(from: place.line + 1, lines)] {
+            let target = Target(file: place.file, line: line, rule: rule)
+            byTarget[target] = byTarget[target] ?? index
         }
+    }
+
+    /// A comment over comments is for what stands below them all.
+    private mutating func lineBelowComments(from first: Int, _ lines: LineIndex) -> Int {
+        guard !walked.contains(first) else { return walked.upperBound }
+        var line = first
+        while isComment(lines.line(line)) { line += 1 }
+        walkedCount += line - first + 1
+        walked = first...line
+        return line
     }
 
     private func isComment(_ line: ArraySlice<UInt8>) -> Bool {
@@ -83,8 +98,8 @@ struct LintAllowances {
 
     /// Whether some comment allows a finding; it is then remembered as used.
     mutating func allows(_ finding: LintFinding) -> Bool {
-        let indices = byLine[SourceLine(file: finding.place.file, line: finding.place.line)] ?? []
-        guard let index = indices.first(where: { allowances[$0].rule == finding.rule }) else { return false }
+        let target = Target(file: finding.place.file, line: finding.place.line, rule: finding.rule)
+        guard let index = byTarget[target] else { return false }
         allowances[index].isUsed = true
         return true
     }

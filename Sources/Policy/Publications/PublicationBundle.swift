@@ -5,7 +5,7 @@ public import PolicyTables
 ///
 /// A folder and not a file: no service can be called so that its files meet those of another.
 extension PolicyBundle {
-    static func publishedFile(of service: String) -> String { "\(publishedPrefix)\(service)/routes.yaml" }
+    public static func publishedFile(of service: String) -> String { "\(publishedPrefix)\(service)/routes.yaml" }
     static func publicationEnd(of service: String) -> String { "\(publishedPrefix)\(service)/end.yaml" }
 
     /// Whether the service of that name has been published, and not written into a file of the policy's own.

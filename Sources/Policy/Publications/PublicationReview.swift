@@ -20,13 +20,16 @@ public struct PublicationReview {
         /// Unix seconds from which on the service is denied; nil is for ever.
         public var ends: Int64?
         /// What it allows that is denied, for people; empty when it only tightens.
-        public var widenings: [String]
+        public var widenings: PublicationWidenings
+        /// Of the published file, each of one line; at most `warningsMax`.
+        public var warnings: [String] = []
     }
 
     private let active: PolicyBundle
     private let folder: String?
     private let now: Int64
-    private let widenings: (_ old: PolicyModel, _ new: PolicyModel) -> [String]
+    private let widenings: (_ old: PolicyModel, _ new: PolicyModel) -> PublicationWidenings
+    public static let warningsMax = 20
 
     /// - Parameters:
     ///   - active: the policy in force.
@@ -35,7 +38,7 @@ public struct PublicationReview {
     ///   - widenings: everything that the second policy allows and the first denies, in words.
     public init(
         active: PolicyBundle, folder: String?, now: Int64,
-        widenings: @escaping (_ old: PolicyModel, _ new: PolicyModel) -> [String]
+        widenings: @escaping (_ old: PolicyModel, _ new: PolicyModel) -> PublicationWidenings
     ) {
         self.active = active
         self.folder = folder
@@ -69,11 +72,12 @@ public struct PublicationReview {
         var judgement = try read(bundle, ends)
         try PublicationLimits(publisher, judgement.model).check(file, tests: judgement.policy.tests)
         judgement.widenings = widenings(endless(old, service), endless(judgement.model, service))
+        judgement.warnings = warnings(judgement.policy, PolicyBundle.publishedFile(of: service))
         guard judgement.widenings.isEmpty || publisher.widening == .propose else {
             throw PublicationRefusal(
                 .widens,
                 "the publication of \(quoted(service)) would allow what is denied, and its publisher has "
-                    + "`widening: refuse`:\n" + judgement.widenings.map { "  \($0)\n" }.joined())
+                    + "`widening: refuse`:\n" + judgement.widenings.prefix(PublicationProposal.findingsMax).text)
         }
         return judgement
     }
@@ -127,6 +131,13 @@ public struct PublicationReview {
                     .ended, "what was published ended at \(timeText(ends)); publish it again")
             }
             return ends
+        }
+    }
+
+    private func warnings(_ policy: PolicySource, _ file: String) -> [String] {
+        let found = policy.diagnostics.filter { $0.severity == .warning && $0.file == file }
+        return found.prefix(PublicationReview.warningsMax).map { one in
+            "\(one.file):\(one.line):\(one.column): warning: \(one.message); mend: \(one.mend)"
         }
     }
 

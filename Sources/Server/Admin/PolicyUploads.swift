@@ -119,8 +119,7 @@ final class PolicyUploads: Sendable {
         defer { withExtendedLifetime(spool) {} }
         let version = hasher.finish()
         guard request.isStaged else { return try policies.apply(version, bundle: spool.path, request).json }
-        try policies.stage(version, bundle: spool.path, request)
-        return Array("{\"version\":\"\(version)\",\"staged\":true}".utf8)
+        return try policies.stage(version, bundle: spool.path, request).json
     }
 
     /// With the user of the connection, which the system vouches for, beside what the command says.

@@ -21,6 +21,12 @@ struct StatusReport: Sendable {
         object.add("uptime_seconds", number: clock.nowSeconds() - startedAt)
         object.add("draining", boolean: isDraining)
         object.add("policy", json: policy())
+        if let running = policies.shadow.running {
+            var shadow = JSONObjectWriter()
+            shadow.add("version", string: running.version.description)
+            shadow.add("started_at", string: Timestamp(unixSeconds: running.startedAt).text)
+            object.add("shadow", json: shadow.text())
+        }
         object.add("issuers", json: list(policies.issuerStatus.map { issuer($0) }))
         object.add("introspection", json: list(policies.introspectionStatus.map { introspection($0) }))
         object.add("status_lists", json: list(policies.statusListStatus.map { statusList($0) }))
@@ -135,6 +141,11 @@ struct StatusReport: Sendable {
         [0x5B] + Array(items.joined(separator: [0x2C])) + [0x5D]
     }
 
+    /// A text of several lines, the further ones below the first.
+    static func indented(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: true).joined(separator: "\n             ")
+    }
+
     /// The same for people.
     func text(_ workers: [WorkerFigures], isDraining: Bool) -> [UInt8] {
         var sum = WorkerFigures()
@@ -166,9 +177,15 @@ struct StatusReport: Sendable {
         }
         if let load = policies.lastLoad, let refusal = load.refusal {
             let over = refusalEnd(load).map { ", which is over since \(Timestamp(unixSeconds: $0).text)" } ?? ""
+            let reason = StatusReport.indented(refusal)
             lines.append(
-                "           the file `\(load.file)` was refused at \(Timestamp(unixSeconds: load.at).text)\(over): \(refusal)"
+                "           the policy `\(load.file)` was refused at \(Timestamp(unixSeconds: load.at).text)\(over): \(reason)"
             )
+        }
+        if let running = policies.shadow.running {
+            lines.append(
+                "shadow     version \(running.version.description.prefix(16)) is decided beside it since "
+                    + "\(Timestamp(unixSeconds: running.startedAt).text); see `scopecheck policy shadow`")
         }
         for status in policies.issuerStatus {
             let age = status.ageSeconds.map { ", \($0) s old" } ?? ""

@@ -111,6 +111,8 @@ struct CheckTrail {
     private let isDaemon: Bool
     /// Where it ended, with a denial or in observe mode; nil for an allow.
     private let failing: ExplainedCheck?
+    /// Only the daemon asks the issuer what this decision depends on.
+    private let isLeftToDaemon: Bool
     /// The first check that was not reached, apart from `failing`; nil when all were.
     private let end: ExplainedCheck?
 
@@ -127,6 +129,7 @@ struct CheckTrail {
             failing = .tokenForm
         }
         self.failing = failing
+        isLeftToDaemon = !isDaemon && (decisive == .keysUnavailable || decisive == .introspectionUnavailable)
         if let failing {
             end = CheckTrail.end(at: failing, for: decisive, details, hasToken: token != nil) ?? failing
         } else {
@@ -161,7 +164,7 @@ struct CheckTrail {
     }
 
     func result(_ check: ExplainedCheck) -> CheckResult {
-        if check == failing { return .denied }
+        if check == failing { return isLeftToDaemon ? .notMade : .denied }
         if let known = applicability(check) { return known }
         guard let end else { return .passed }
         return check.isBefore(end) ? .passed : .notReached
@@ -173,7 +176,7 @@ struct CheckTrail {
         if ground != .scopes, check.isOfToken { return .notApplicable }
         let isLacking: Bool
         switch check {
-        case .publication: isLacking = !details.isPublished
+        case .publication: isLacking = !details.hasEnd
         case .tokenForm, .issuer, .key, .signature, .claims, .times:
             isLacking = details.introspection != .none && details.isOpaque
         case .introspection:
@@ -197,6 +200,14 @@ struct CheckTrail {
         default: isLacking = false
         }
         return isLacking ? .notApplicable : nil
+    }
+
+    /// What to do where a check could not be made; for people.
+    var advice: String? {
+        guard isLeftToDaemon else { return nil }
+        return failing == .key
+            ? "a policy file has no keys of a network issuer; ask the daemon with --admin, or use `jwks_file`"
+            : "no issuer is asked about a token for a policy file; ask the daemon with --admin"
     }
 
     /// `[{"check":"policy","result":"passed"},…]`, one for each check.

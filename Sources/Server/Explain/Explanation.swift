@@ -203,7 +203,9 @@ public struct Explanation {
             lines += ClientExplanation(details).lines
             if let kind = details.revokedBy { lines.append("  revoked by: \(kind.name)") }
         }
+        let checks = checks
         lines += checks.lines
+        if let advice = checks.advice { lines.append("  \(advice)") }
         if let challenge = decider.challenge { lines.append("  challenge: \(string(challenge))") }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -194,10 +194,19 @@ final class Keyring: Sendable {
     private func logFile(_ before: KeySlot, _ after: KeySlot) {
         if let error = after.lastError, error != before.lastError {
             log.write(
-                .warning, "keys_not_read", "the key file of an issuer cannot be used; the last good set is used",
+                .warning, "keys_not_read", "the key file of an issuer cannot be used; \(Keyring.rest(after))",
                 [("issuer", after.model.issuer), ("why", error)])
         } else if after.keys !== before.keys {
             log.write(.info, "keys_changed", "new keys of an issuer are in use", [("issuer", after.model.issuer)])
+        }
+    }
+
+    /// What holds for an issuer while its keys cannot be had.
+    static func rest(_ slot: KeySlot) -> String {
+        switch slot.issuerKeys.status {
+        case .usable: "the last good set is used"
+        case .stale: "the last good set is too old by now: tokens of this issuer are answered 503"
+        case .unavailable: "no keys yet: tokens of this issuer are answered 503"
         }
     }
 
@@ -237,7 +246,7 @@ final class Keyring: Sendable {
         guard let slot else { return }
         if let error = slot.lastError, error != hadError {
             log.write(
-                .warning, "keys_not_fetched", "the keys of an issuer could not be fetched; the last good set is used",
+                .warning, "keys_not_fetched", "the keys of an issuer could not be fetched; \(Keyring.rest(slot))",
                 [("issuer", fetched.model.issuer), ("why", error)])
         }
         if snapshot != nil {

@@ -52,6 +52,8 @@ public struct PolicyChangeRequest: Sendable {
 
     static let textBytesMax = 262_144
 
+    var hasSignatures: Bool { signatures != nil || !rollbackSignatures.isEmpty }
+
     /// Reads it strictly: every member known, of its type, once, and within its limit.
     init(parsing bytes: [UInt8]) throws(PolicyChangeRefusal) {
         var index = JSONIndex()
@@ -115,8 +117,11 @@ struct PolicyChange: Sendable {
     var activation: Activation
     /// The version was in force already.
     var isUnchanged: Bool
+    /// Signatures came with the request, and this daemon requires none.
+    var ignoresSignatures = false
 
-    /// `{"number":12,"version":"…","label":"12.…","previous":"…","unchanged":false}`
+    /// `{"number":12,"version":"…","label":"12.…","previous":"…","unchanged":false}`, and `"signatures":"ignored"` where
+    /// nobody has looked at them.
     var json: [UInt8] {
         var object = JSONObjectWriter()
         object.add("number", number: Int64(clamping: activation.number))
@@ -124,6 +129,26 @@ struct PolicyChange: Sendable {
         object.add("label", string: activation.label)
         if let previous = activation.previous { object.add("previous", string: previous.description) }
         object.add("unchanged", boolean: isUnchanged)
+        if ignoresSignatures { object.add("signatures", string: "ignored") }
+        return object.text()
+    }
+}
+
+/// A version that was stored without making it active.
+struct StagedVersion: Sendable {
+    var version: Digest
+    /// It decides already, so that there was nothing to stage.
+    var isActive: Bool
+    /// Signatures came with the request; they count when a version becomes the active one.
+    var ignoresSignatures: Bool
+
+    /// `{"version":"…","staged":true,"active":false}`
+    var json: [UInt8] {
+        var object = JSONObjectWriter()
+        object.add("version", string: version.description)
+        object.add("staged", boolean: true)
+        object.add("active", boolean: isActive)
+        if ignoresSignatures { object.add("signatures", string: "ignored") }
         return object.text()
     }
 }

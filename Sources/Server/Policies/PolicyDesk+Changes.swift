@@ -53,19 +53,28 @@ extension PolicyDesk {
             let wasThere = try store.info(version) != nil
             try loader.add(version, bundle: bundle, request)
             if approval != nil { try compareTables(version, isFresh: !wasThere) }
-            return try change(
+            var made = try change(
                 to: version,
                 cause: ActivationCause(kind: .apply, author: request.author, note: request.note),
                 folder: request.folder, approval: approval, expecting: request.expecting)
+            made.ignoresSignatures = signing == nil && request.hasSignatures
+            return made
         } catch {
             throw refusal(error)
         }
     }
 
     /// Stores, compiles and tests a bundle, and makes nothing active: it needs no signatures.
-    func stage(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws {
-        do { try loader.add(version, bundle: bundle, request) } catch { throw refusal(error) }
+    func stage(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws -> StagedVersion {
+        let isActive: Bool
+        do {
+            try loader.add(version, bundle: bundle, request)
+            isActive = try store.active()?.version == version
+        } catch {
+            throw refusal(error)
+        }
         loader.prune(shadowed: shadow.version)
+        return StagedVersion(version: version, isActive: isActive, ignoresSignatures: request.hasSignatures)
     }
 
     /// Has an earlier version decide again: one pointer flip, under a new number.
@@ -98,9 +107,11 @@ extension PolicyDesk {
             }
             let last = try store.lastActivation(of: target)
             let folder = try last?.folder ?? store.info(target)?.origin.folder ?? ""
-            return try change(
+            var made = try change(
                 to: target, cause: ActivationCause(kind: .rollback, author: request.author, note: request.note),
                 folder: folder, approval: approval, expecting: present)
+            made.ignoresSignatures = signing == nil && request.hasSignatures
+            return made
         } catch {
             throw refusal(error)
         }

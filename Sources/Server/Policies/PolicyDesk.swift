@@ -84,7 +84,7 @@ final class PolicyDesk: Sendable, Fetches {
         let restored = try loader.restore(now: clock.nowSeconds()).flatMap { try isOfOtherEnvironment($0) ? nil : $0 }
         if let places {
             do {
-                try load(places, givesWay: false)
+                _ = try load(places, givesWay: false)
                 return
             } catch {
                 let isHeldBack = noteRefusal(places, error)
@@ -99,7 +99,8 @@ final class PolicyDesk: Sendable, Fetches {
         } else {
             log.write(
                 .warning, "no_policy",
-                "there is no policy: every request is answered 503; give --policy FILE or load one into the store")
+                "there is no policy: every request is answered 503; apply one with `scopecheck policy apply`, or give "
+                    + "--policy FILE")
         }
     }
 
@@ -182,14 +183,20 @@ final class PolicyDesk: Sendable, Fetches {
 
     private func loadOnce() {
         guard let places else { return }
+        let wasRefused = loader.lastOutcome?.refusal != nil
         do {
-            try load(places, givesWay: true)
+            guard try load(places, givesWay: true).isUnchanged else { return }
+            log.write(
+                .info, "policy_unchanged",
+                "the policy file is what decides already"
+                    + (wasRefused ? "; that it was refused before is over" : ""),
+                [("file", places.label)])
         } catch {
             if !noteRefusal(places, error) { logRefusal(places, "\(error)") }
         }
     }
 
-    private func load(_ places: PolicyPlaces, givesWay: Bool) throws {
+    private func load(_ places: PolicyPlaces, givesWay: Bool) throws -> PolicyChange {
         var attempts = 32
         while true {
             attempts -= 1
@@ -197,15 +204,15 @@ final class PolicyDesk: Sendable, Fetches {
             let before = try store.active()?.version
             let loaded = try loader.version(of: places, environment: ownEnvironment, givesWay: givesWay)
             do {
-                _ = try change(
+                let made = try change(
                     to: loaded.version, cause: ActivationCause(kind: .file), folder: loaded.folder, expecting: before,
                     file: loaded.source)
-                break
+                loader.note(places.label, now: clock.nowSeconds(), refusal: nil)
+                return made
             } catch PolicyChangeRefusal.moved where attempts > 0 {
                 continue
             }
         }
-        loader.note(places.label, now: clock.nowSeconds(), refusal: nil)
     }
 
     /// - Returns: whether the file is held back, which is nobody's mistake.

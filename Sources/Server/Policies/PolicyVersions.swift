@@ -6,7 +6,7 @@ internal import Tokens
 
 /// What the store knows of versions and activations, as JSON for commands.
 ///
-///     GET /policy/log?before=12&limit=50   activations, the newest first
+///     GET /policy/log?before=12&limit=50   activations, the newest first; without `before` also versions that were staged
 ///     GET /policy/version?of=OPERAND       one version
 ///     GET /policy/source?of=HASH&from=0    the bytes it was read from, `sourceBytesMax` at a time
 ///
@@ -107,10 +107,32 @@ struct PolicyVersions: Sendable {
             if let last = entries.last, last.number > 1, entries.count == limit {
                 object.add("next", number: Int64(clamping: last.number))
             }
+            if before == nil { object.add("staged", json: list(try staged())) }
             if let heldBack = try store.heldBack() { object.add("held_back", string: heldBack.description) }
             return object.text()
         } catch {
             throw .store(error)
+        }
+    }
+
+    /// What is stored, never decided and waits for nobody's approval, the newest first.
+    private func staged() throws(PolicyStoreError) -> [[UInt8]] {
+        var known = Set(try store.log().map(\.version))
+        known.formUnion(try store.proposals().map(\.version))
+        let found = try store.versions().filter { !known.contains($0.version) }.sorted {
+            ($0.createdAt, $0.version.description) > ($1.createdAt, $1.version.description)
+        }
+        return found.prefix(PolicyVersions.activationsMax).map { info in
+            var object = JSONObjectWriter()
+            object.add("version", string: info.version.description)
+            object.add("staged", boolean: true)
+            object.add("stored_at", string: Timestamp(unixSeconds: info.createdAt).text)
+            object.add("author", string: info.origin.author)
+            object.add("note", string: info.origin.note)
+            if let environment = (try? store.environment(info.version)) ?? nil {
+                object.add("environment", string: environment)
+            }
+            return object.text()
         }
     }
 

@@ -31,13 +31,17 @@ public enum StoredPolicies {
                     author: request.author, note: request.note, parent: try store.active()?.version,
                     folder: request.folder)
                 _ = try store.add(model, source: source.span, now: now, origin: origin)
-                if request.isStaged { return Array("{\"version\":\"\(version)\",\"staged\":true}".utf8) }
-                let before = try store.active()?.number
+                let active = try store.active()
+                guard !request.isStaged else {
+                    return StagedVersion(
+                        version: version, isActive: active?.version == version, ignoresSignatures: request.hasSignatures
+                    ).json
+                }
                 let activation = try store.activate(
                     version, now: now,
                     cause: ActivationCause(kind: .apply, author: request.author, note: request.note),
                     folder: request.folder, approval: approval)
-                return PolicyChange(activation: activation, isUnchanged: activation.number == before).json
+                return PolicyChange(activation: activation, isUnchanged: activation.number == active?.number).json
             }
         }
     }

@@ -10,16 +10,20 @@ extension PublicationDesk.Outcome {
         var object = JSONObjectWriter()
         switch self {
         case .active(let verdict, let change):
-            object.add("state", string: change.isUnchanged ? "unchanged" : "active")
+            let state = verdict.isWithdrawal ? "withdrawn" : "active"
+            object.add("state", string: change.isUnchanged ? "unchanged" : state)
             object.add("service", string: verdict.service)
             object.add("version", string: verdict.version.description)
             object.add("number", number: Int64(clamping: change.number))
             object.add("label", string: "\(change.number).\(verdict.version.description.prefix(16))")
             if let ends = verdict.ends { object.add("ends", string: timestamp(ends)) }
+            if let dropped = change.dropped { object.add("dropped_proposal", string: dropped) }
+            if !verdict.warnings.isEmpty { object.add("warnings", strings: verdict.warnings) }
             return PlainAnswer(200, object.text())
-        case .proposed(let proposal):
+        case .proposed(let proposal, let warnings):
             object.add("state", string: "proposed")
             object.add("proposal", json: proposal.object().text())
+            if !warnings.isEmpty { object.add("warnings", strings: warnings) }
             return PlainAnswer(202, object.text())
         case .rebuilt(let proposal):
             object.add(
@@ -52,6 +56,7 @@ extension PublicationProposal {
         object.add("author", string: author)
         object.add("made_at", string: timestamp(madeAt))
         object.add("widenings", strings: findings)
+        if findingsOmitted > 0 { object.add("widenings_omitted", number: Int64(findingsOmitted)) }
         return object
     }
 }

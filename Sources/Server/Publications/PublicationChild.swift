@@ -7,8 +7,9 @@ internal import Tokens
 
 /// What the child that judges a publication says, as one line of JSON on its standard output.
 ///
-/// `{"version":"…","service":"orders","kid":"ci-2026","serial":"1790…","ends":1790…,"widenings":["…"]}`, or, with exit
-/// code 1, `{"reason":"bad_signature","message":"…"}`.
+/// `{"version":"…","service":"orders","kid":"ci-2026","serial":"1790…","ends":1790…,"widenings":["…"]}`, with
+/// `"widenings_omitted":7` and `"warnings":["…"]` where there are any, or, with exit code 1,
+/// `{"reason":"bad_signature","message":"…"}`.
 public enum PublicationReply {
     /// Of what a child may say: findings and messages are bounded by it.
     static let bytesMax = 1 << 20
@@ -28,8 +29,14 @@ public enum PublicationReply {
         if let ends = judgement.ends { writer.add("ends", number: ends) }
         // The rest is for `policy plan`.
         let shown = judgement.widenings.prefix(PublicationProposal.findingsMax)
-        writer.add("widenings", strings: shown.map { String(decoding: $0.utf8.prefix(2_048), as: UTF8.self) })
+        writer.add("widenings", strings: lines(shown.lines))
+        if shown.omittedCount > 0 { writer.add("widenings_omitted", number: Int64(shown.omittedCount)) }
+        if !judgement.warnings.isEmpty { writer.add("warnings", strings: lines(judgement.warnings)) }
         return writer.text()
+    }
+
+    private static func lines(_ texts: [String]) -> [String] {
+        texts.map { String(decoding: $0.utf8.prefix(2_048), as: UTF8.self) }
     }
 
     public static func text(_ refusal: PublicationRefusal) -> [UInt8] {
@@ -49,23 +56,40 @@ public enum PublicationReply {
             let version = string("version", root, index, text).flatMap({ Digest(hexadecimal: $0) }),
             let service = string("service", root, index, text), let keyID = string("kid", root, index, text),
             let serial = string("serial", root, index, text).flatMap({ UInt64($0) }),
-            let list = index.member("widenings", of: root, in: text.span), list.kind == .array
+            let widenings = list("widenings", root, index, text)
         else { return nil }
         var verdict = PublicationVerdict(
-            version: version, service: service, keyID: keyID, serial: serial, ends: nil, widenings: [])
+            version: version, service: service, keyID: keyID, serial: serial, ends: nil, widenings: widenings)
         if let ends = index.member("ends", of: root, in: text.span) {
             guard ends.kind == .number, let seconds = Int64(String(lossy: text.span.bytes(at: ends.range))) else {
                 return nil
             }
             verdict.ends = seconds
         }
-        var item = index.child(after: nil, of: list)
-        while let current = item {
-            guard let finding = current.string(in: text.span) else { return nil }
-            verdict.widenings.append(String(decoding: finding, as: UTF8.self))
-            item = index.child(after: current, of: list)
+        if let omitted = index.member("widenings_omitted", of: root, in: text.span) {
+            guard omitted.kind == .number, let count = Int(String(lossy: text.span.bytes(at: omitted.range))), count > 0
+            else { return nil }
+            verdict.wideningsOmitted = count
+        }
+        if index.member("warnings", of: root, in: text.span) != nil {
+            guard let warnings = list("warnings", root, index, text) else { return nil }
+            verdict.warnings = warnings
         }
         return verdict
+    }
+
+    private static func list(
+        _ name: StaticString, _ root: JSONValue, _ index: borrowing JSONIndex, _ text: [UInt8]
+    ) -> [String]? {
+        guard let list = index.member(name, of: root, in: text.span), list.kind == .array else { return nil }
+        var strings: [String] = []
+        var item = index.child(after: nil, of: list)
+        while let current = item {
+            guard let string = current.string(in: text.span) else { return nil }
+            strings.append(String(decoding: string, as: UTF8.self))
+            item = index.child(after: current, of: list)
+        }
+        return strings
     }
 
     static func refusal(_ text: [UInt8]) -> PublicationRefusal? {

@@ -11,7 +11,7 @@ internal import Synchronization
 final class PublicationDesk: Sendable {
     enum Outcome: Sendable, Equatable {
         case active(PublicationVerdict, PublicationHost.Change)
-        case proposed(PublicationProposal)
+        case proposed(PublicationProposal, warnings: [String])
         /// The proposal was made for another policy than the one in force; this is what it is now.
         case rebuilt(PublicationProposal)
         case rejected(PublicationProposal)
@@ -58,12 +58,14 @@ final class PublicationDesk: Sendable {
         }
         let statement = publication.statement
         try refuseSerial(statement)
-        let (verdict, parent) = try judge(text, .fromNow, note: note, author: author(publication, sender))
+        var (verdict, parent) = try judge(text, .fromNow, note: note, author: author(publication, sender))
+        verdict.isWithdrawal = statement.action == .withdraw
         guard verdict.service == statement.service, verdict.serial == statement.serial,
             verdict.keyID == publication.keyID
         else { throw PublicationRefusal(.malformed, "the publication was not judged as it was sent; publish it again") }
         guard verdict.widenings.isEmpty else {
-            return .proposed(try propose(verdict, parent, text, note: note, sender: sender))
+            return .proposed(
+                try propose(verdict, parent, text, note: note, sender: sender), warnings: verdict.warnings)
         }
         // Before it decides: what was accepted once is never accepted again, whatever happens on the way.
         try record(verdict)
@@ -118,12 +120,17 @@ final class PublicationDesk: Sendable {
         let cause = ActivationCause(kind: .publish, author: author(verdict, sender), note: note)
         for _ in 0..<PublicationDesk.attemptsMax {
             do {
-                let change = try host.activate(verdict.version, cause, parent)
+                var change = try host.activate(verdict.version, cause, parent)
                 // An older one that waits has been overtaken.
-                try host.store.removeProposal(of: verdict.service, serial: verdict.serial)
+                // Only for its name: what decides by now must not end in a failure.
+                let waiting = (try? host.store.proposals())?.first { $0.service == verdict.service }
+                if try host.store.removeProposal(of: verdict.service, serial: verdict.serial) {
+                    change.dropped = waiting?.identifier
+                }
                 return .active(verdict, change)
             } catch is PublicationHost.Moved {
                 (verdict, parent) = try judge(text, term, note: note, author: cause.author)
+                verdict.isWithdrawal = first.isWithdrawal
                 // DENY: on the policy that decides now it widens.
                 guard verdict.widenings.isEmpty else {
                     throw PublicationRefusal(
@@ -143,7 +150,7 @@ final class PublicationDesk: Sendable {
         let proposal = PublicationProposal(
             version: verdict.version, parent: parent, service: verdict.service, keyID: verdict.keyID,
             serial: verdict.serial, ends: verdict.ends, note: note, author: author(verdict, sender), madeAt: host.now(),
-            findings: verdict.widenings, signed: text)
+            findings: verdict.widenings, findingsOmitted: verdict.wideningsOmitted, signed: text)
         switch try host.store.propose(proposal) {
         case .kept:
             host.tidy()
@@ -231,6 +238,7 @@ final class PublicationDesk: Sendable {
         rebuilt.version = verdict.version
         rebuilt.parent = parent
         rebuilt.findings = Array(verdict.widenings.prefix(PublicationProposal.findingsMax))
+        rebuilt.findingsOmitted = verdict.wideningsOmitted
         guard try host.store.replace(rebuilt) else {
             throw PublicationRefusal(.notPublished, "the service has published again meanwhile; look at what waits now")
         }
@@ -253,13 +261,17 @@ final class PublicationDesk: Sendable {
     private func write(_ outcome: Outcome, _ more: [(String, String)] = []) {
         switch outcome {
         case .active(let verdict, let change):
+            let dropped = change.dropped.map { [("dropped", $0)] } ?? []
             host.log.write(
-                .info, "publication_active", "what `\(verdict.service)` published decides",
+                .info, verdict.isWithdrawal ? "publication_withdrawn" : "publication_active",
+                verdict.isWithdrawal
+                    ? "what `\(verdict.service)` published is withdrawn, and every request to it is denied"
+                    : "what `\(verdict.service)` published decides",
                 [
                     ("service", verdict.service), ("key", verdict.keyID), ("version", verdict.version.description),
                     ("number", "\(change.number)"), ("ends", verdict.ends.map { timestamp($0) } ?? "never"),
-                ] + more)
-        case .proposed(let proposal), .rebuilt(let proposal):
+                ] + dropped + more)
+        case .proposed(let proposal, _), .rebuilt(let proposal):
             host.log.write(
                 .warning, "publication_proposed",
                 "what `\(proposal.service)` published would allow what is denied and waits for approval: "

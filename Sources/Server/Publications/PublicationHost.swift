@@ -13,6 +13,12 @@ struct PublicationVerdict: Sendable, Equatable {
     var ends: Int64?
     /// What it allows that is denied, for people; empty when it only tightens.
     var widenings: [String]
+    /// How many more there are.
+    var wideningsOmitted = 0
+    /// Of the published file, which decides all the same.
+    var warnings: [String] = []
+    /// The service took back what it had published.
+    var isWithdrawal = false
 }
 
 /// What the desk for publications needs of the daemon.
@@ -21,6 +27,8 @@ struct PublicationHost: Sendable {
     struct Change: Sendable, Equatable {
         var number: UInt64
         var isUnchanged: Bool
+        /// The service's proposal that waited until then, and is gone.
+        var dropped: String?
     }
 
     /// Another version decides than the one that was judged against.

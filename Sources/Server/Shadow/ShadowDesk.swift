@@ -55,23 +55,33 @@ final class ShadowDesk: Sendable {
 
     // MARK: commands
 
+    /// What is compared, and since when, Unix seconds.
+    var running: (version: Digest, startedAt: Int64)? {
+        state.withLock { state in state.candidate.map { ($0.version, $0.startedAt) } }
+    }
+
     /// Begins with a complete version of the store, in place of any other.
+    /// - Returns: false for the version that decides, which would be compared with itself; nothing has changed then.
     /// - Throws: when it cannot be read.
-    func start(_ version: Digest) throws(PolicyStoreError) {
+    func start(_ version: Digest) throws(PolicyStoreError) -> Bool {
         try store.verify(version)
         let read = try store.withCatalogue(version) { ($0.issuers(), $0.issuerSettings()) }
         guard let models = read.0, let settings = read.1 else {
             throw .corrupt(version, what: "its issuers cannot be read")
         }
-        tally.withLock { $0 = DecisionDifferences() }
-        state.withLock { state in
+        let starts = state.withLock { state in
+            guard state.active?.snapshot.version != version else { return false }
+            tally.withLock { $0 = DecisionDifferences() }
             state.candidate = Candidate(
                 version: version, models: models, settings: settings, startedAt: clock.nowSeconds())
             publish(&state)
+            return true
         }
+        guard starts else { return false }
         log.write(
             .info, "shadow_started", "version \(version.description.prefix(16)) is decided beside the active one",
             [("version", version.description)])
+        return true
     }
 
     /// - Returns: whether there was anything to end.

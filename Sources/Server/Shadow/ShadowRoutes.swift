@@ -32,7 +32,13 @@ struct ShadowRoutes: Sendable {
             return .failure(400, "the body is `{\"version\":\"…\"}` with the 64 hexadecimal characters of a version")
         }
         do throws(PolicyStoreError) {
-            try desk.start(version)
+            guard try desk.start(version) else {
+                return .failure(
+                    409,
+                    "version `\(version.description.prefix(16))` decides already, and would be compared with itself; store "
+                        + "a candidate with `scopecheck policy apply --stage`, or name an earlier version of "
+                        + "`scopecheck policy log`")
+            }
             return PlainAnswer(200, report())
         } catch {
             return .failure(404, "\(error)")

@@ -14,10 +14,13 @@ struct Decide: ParsableCommand {
             Or, for a connection to a port without HTTP: id, connect (the port), certificate (PEM text), at; the chain \
             of the certificate is taken as good. \
             Out: id, verdict, status, reason, service, route, policy, issuer, subject, client, granted[], required, \
-            challenge, and dpop_nonce where the client is given one. A line that is no such object is answered with an `error` and makes the exit code 1. \
+            challenge, dpop_nonce where the client is given one, and with the reason missing_fact `missing`, the \
+            names of these facts. A line that is no such object is answered with an `error` and makes the exit code 1; \
+            members that are no facts are named on standard error. \
             With --record each answer also has at, request and token, which `policy replay` decides again; neither the \
             token itself nor the query is in them. \
-            Keys come from the policy's jwks_file; an issuer that is reached over the network has none here.
+            Keys come from the policy's jwks_file; an issuer that is reached over the network has none here, and its \
+            tokens are answered keys_unavailable: ask the daemon, with `explain --admin`.
             """)
 
     @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`.")
@@ -56,11 +59,15 @@ struct Decide: ParsableCommand {
         var line = FactLine()
         var output = ByteWriter(capacity: 256 << 10)
         var isClean = true
+        var notes = InputNotes()
+        var number = 0
         while let text = input.next() {
+            number += 1
             let mark = output.count
             output.append("{\"id\":")
             do throws(FactLine.Refusal) {
                 try line.read(text)
+                notes.take(line.unknownNames, line: number)
                 let now = line.time ?? fixedNow
                 if let connection = line.connection {
                     decider.decide(connection, line.bytes.span, now: now)
@@ -70,6 +77,11 @@ struct Decide: ParsableCommand {
                 output.append(line.identifier.span)
                 output.append(",")
                 output.append(decisionOf: decider)
+                if decider.reason == .missingFact, line.connection == nil {
+                    output.append(",\"missing\":")
+                    output.append(strings: line.missingNames.map { Array($0.utf8) })
+                }
+                if decider.reason == .keysUnavailable { notes.takeMissingKeys() }
                 if record, line.connection == nil {
                     output.append(
                         recordOf: decider, line.facts, line.bytes.span, boundClaims: boundClaims, at: now)

@@ -10,16 +10,18 @@ struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Decides one request or connection and shows how the verdict came about.",
         discussion: """
-            A request: --method, --target and --host; with --policy on a policy file, with --address on what the \
-            running daemon serves. A token that is bound to its client: beside --token-file, --proof-file with the DPoP \
-            proof or --certificate. A connection to a port without HTTP: --connect, with --policy only; the chain of its \
-            certificate is taken as good. Exit 0 for allow, 1 for deny, 2 when it cannot be answered.
+            A request: --method, --target and --host; with --policy on a policy file, otherwise on what the running \
+            daemon serves (--admin). No issuer is asked for a policy file: keys are those of `jwks_file`, and for an \
+            issuer whose keys come over the network the check `key` is not made here. A token that is bound to its \
+            client: beside --token-file, --proof-file with the DPoP proof or --certificate. A connection to a port \
+            without HTTP: --connect, with --policy only; the chain of its certificate is taken as good. Exit 0 for \
+            allow, 1 for deny, 2 when it cannot be answered.
             """)
 
     @Option(help: "The policy: a file, or a folder of `*.yaml` and `*.yml`.")
     var policy: String?
 
-    @Option(help: "The environment that the policy is read for, when it has several.")
+    @Option(help: "With --policy: the environment that it is read for, when it has several.")
     var environment: String?
 
     @OptionGroup var daemon: DaemonPlace
@@ -64,8 +66,11 @@ struct Explain: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (policy == nil) != (daemon.admin == nil) else {
-            throw ValidationError("give either --policy FILE or --admin unix:PATH")
+        guard policy == nil || daemon.admin == nil else {
+            throw ValidationError("--policy decides on a file, --admin asks the running daemon; give one of them")
+        }
+        guard policy != nil || environment == nil else {
+            throw ValidationError("--environment goes with --policy; the daemon's policy is read for its own")
         }
         let isRequestGiven =
             [method, target, host, scheme, tokenFile, proofFile, origin, requestMethod].contains { $0 != nil }
@@ -181,12 +186,12 @@ struct Explain: ParsableCommand {
 
     private func askDaemon(_ headers: [(name: String, value: String)]) throws {
         let path = "/explain" + (at.map { "?at=\($0.unixSeconds)" } ?? "")
-        let answer = try daemon.ask("GET", path, headers: headers)
+        let answer = try daemon.ask("GET", path, headers: headers, otherwise: ", or --policy FILE")
         // A token's claims are nested as deeply as its issuer likes.
         guard let read = JSONObject(answer.body, depthMax: 40), let text = read.string("text"),
             let details = read.raw("explanation"), let status = read.number("status")
         else {
-            throw fail("`\(daemon.address)` gave no explanation: \(String(decoding: answer.body, as: UTF8.self))")
+            throw fail("`\(daemon.address)` gave no explanation; give the daemon's admin address")
         }
         printOut(json ? details + [0x0A] : Array(text.utf8))
         switch status {

@@ -8,7 +8,7 @@ struct Health: ParsableCommand {
         discussion: """
             Works on every listener: it sends a request without facts, which a daemon that has a policy denies, over \
             HTTP, then over FastCGI, then the HELLO of a health check over SPOP, each for a third of the time. Exit 0 when \
-            it would answer, 1 when it answers that it cannot or not in time.
+            it would answer, 1 when it answers that it cannot, not in time, or not at all.
             """)
 
     @Option(help: "Address of a listener: unix:PATH or HOST:PORT.")
@@ -28,7 +28,10 @@ struct Health: ParsableCommand {
         do throws(SystemError) {
             status = try HealthProbe.probe(address.address, deadlineMilliseconds: max(1, timeout))
         } catch {
-            problem = "\(error)"
+            problem =
+                error.isNobodyThere
+                ? "no daemon listens at `\(address.address)`; start `scopecheck serve`, or correct the address"
+                : "\(error)"
         }
         let isHealthy = status == 403 || status == 200
         if json {

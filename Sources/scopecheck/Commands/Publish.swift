@@ -69,10 +69,24 @@ struct Publish: ParsableCommand {
         case 200:
             if !json { printOut(text(answer)) }
         case 202:
-            if !json { printOut(answer.proposal.map { "waits for approval: \($0.text(isWhole: true))" } ?? "") }
+            if !json {
+                printOut(answer.proposal.map { "waits for approval: \($0.text(isWhole: true))" } ?? "")
+                printOut(warnings(answer))
+            }
             throw Publish.proposed
-        default: throw daemon.refused(answer, isJSON: json)
+        default: throw daemon.refused(answer, isJSON: json, naming: withOwnName)
         }
+    }
+
+    /// A message of the daemon, which knows the published file by its place in the policy.
+    private func withOwnName(_ message: String) -> String {
+        guard let file else { return message }
+        let name = file == "-" ? "standard input" : file
+        return message.replacing(PolicyBundle.publishedFile(of: service) + ":", with: "\(name):")
+    }
+
+    private func warnings(_ answer: DaemonPlace.Answer) -> String {
+        (answer.object?.strings("warnings") ?? []).map { "\(shown(withOwnName($0)))\n" }.joined()
     }
 
     private func publication() throws -> SignedPublication {
@@ -114,13 +128,20 @@ struct Publish: ParsableCommand {
     private func text(_ answer: DaemonPlace.Answer) -> String {
         let object = answer.object
         let what =
-            object?.string("state") == "unchanged" ? "nothing has changed, it decides already" : "decides now"
+            switch object?.string("state") {
+            case "unchanged": "nothing has changed, it decides already"
+            case "withdrawn": "withdrawn"
+            default: "decides now"
+            }
         var text = "\(service): \(what), as policy \(object?.string("label") ?? "")\n"
         if withdraw {
             text += "every request to it is denied until it is published again\n"
         } else if let ends = object?.string("ends") {
             text += "ends: \(ends); from then on every request to it is denied, publish it again before\n"
         }
-        return text
+        if let dropped = object?.string("dropped_proposal") {
+            text += "the proposal \(dropped), which waited for approval, was dropped\n"
+        }
+        return text + warnings(answer)
     }
 }

@@ -61,6 +61,17 @@ func readInput(_ path: String, bytesMax: Int) throws -> [UInt8] {
     }
 }
 
+/// Ends the command where a file cannot be written because its folder is not there.
+func requireFolder(of path: String) throws {
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
+    let folder = String(path[..<slash])
+    do throws(SystemError) {
+        _ = try Files.stamp(folder)
+    } catch {
+        throw fail("`\(path)` cannot be written: `\(folder)` is no folder that is there; make it, or correct the path")
+    }
+}
+
 /// Without the line end that editors and `echo` leave behind.
 func trimmingLineEnd(_ bytes: [UInt8]) -> [UInt8] {
     var bytes = bytes

@@ -55,6 +55,9 @@ struct Serve: ParsableCommand {
         guard !policy.contains("-") else {
             throw ValidationError("the policy is read again later, which standard input cannot be; name a file")
         }
+        if let list = policy.first(where: { $0.contains(",") && (try? Files.stamp($0)) == nil }) {
+            throw ValidationError("there is no `\(list)`; give --policy once for each file")
+        }
         if let workers, !(1...64).contains(workers) { throw ValidationError("--workers is 1 to 64") }
         if let requireSignatures, !(1...64).contains(requireSignatures) {
             throw ValidationError("--require-signatures is 1 to 64; leave it out to take unsigned policies")

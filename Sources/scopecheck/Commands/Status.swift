@@ -12,10 +12,7 @@ struct Status: ParsableCommand {
 
     func run() throws {
         let answer = try daemon.ask("GET", json ? "/status" : "/status.txt")
-        guard answer.status == 200 else {
-            throw fail("`\(daemon.address)` answered \(answer.status); give the daemon's admin address")
-        }
-        printOut(answer.body)
+        printOut(try daemon.body(of: answer))
         if json { printOut("\n") }
     }
 }

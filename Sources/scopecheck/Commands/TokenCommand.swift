@@ -124,13 +124,7 @@ struct TokenCommand: ParsableCommand {
         var lines = false
 
         func run() throws {
-            let text = try readInput(key, bytesMax: 65_536)
-            let jwk: PrivateJWK
-            do throws(PrivateJWKError) {
-                jwk = try PrivateJWK(parsing: text.span)
-            } catch {
-                throw fail("`\(key)`: \(error)")
-            }
+            let jwk = try readPrivateKey(key)
             if lines {
                 let input = LineInput(descriptor: 0, lineBytesMax: 1 << 20)
                 while let line = input.next() { try mint(jwk, trimmingLineEnd(line)) }

@@ -57,6 +57,7 @@ struct CoverageReport {
     /// Writes the JUnit file, if one was asked for.
     func write() throws {
         guard let path = options.junit else { return }
+        try requireFolder(of: path)
         do throws(SystemError) {
             try Files.replace(path, bytes: Array(document.text.utf8).span, mode: 0o644)
         } catch {

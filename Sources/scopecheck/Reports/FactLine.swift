@@ -19,7 +19,20 @@ struct FactLine: ~Copyable {
     private(set) var time: Int64?
     /// The `id` as it stood, JSON text; `null` without one.
     private(set) var identifier: [UInt8] = Array("null".utf8)
+    /// Members that are no facts, as they stand in the line.
+    private(set) var unknownNames: [String] = []
     private var index = JSONIndex()
+
+    static let names: [StaticString] = [
+        "id", "method", "target", "host", "scheme", "port", "authorization", "dpop", "normalized_path",
+        "client_address", "request_id", "origin", "access_control_request_method", "cookie", "sec_websocket_protocol",
+        "client_certificate", "at", "connect", "certificate",
+    ]
+
+    /// The facts without which there is no decision on a request.
+    var missingNames: [String] {
+        [("method", facts.method), ("target", facts.target), ("host", facts.host)].filter { $0.1.isEmpty }.map(\.0)
+    }
 
     /// Why a line is no object of facts.
     struct Refusal: Error {
@@ -31,6 +44,7 @@ struct FactLine: ~Copyable {
         facts = RequestFacts()
         connection = nil
         time = nil
+        unknownNames = []
         identifier = Array("null".utf8)
         do throws(JSONError) {
             try index.read(line.span, limits: JSONLimits(depthMax: 4))
@@ -41,6 +55,7 @@ struct FactLine: ~Copyable {
         if let id = index.member("id", of: root, in: bytes.span) {
             identifier = id.kind == .string ? quoted(id) : text(id)
         }
+        unknownNames = namesOfNoFact(root)
         time = try moment(root)
         if let port = index.member("connect", of: root, in: bytes.span), port.kind != .null {
             try readConnection(port, root)
@@ -67,6 +82,19 @@ struct FactLine: ~Copyable {
             let isPlain = equalIgnoringCase(bytes.span.bytes(at: facts.scheme), "http")
             facts.port = append(Array((isPlain ? "80" : "443").utf8))
         }
+    }
+
+    private func namesOfNoFact(_ root: JSONValue) -> [String] {
+        var found: [String] = []
+        var item = index.child(after: nil, of: root)
+        while let current = item {
+            let name = bytes.span.bytes(at: index.nameRange(of: current))
+            var isKnown = false
+            for known in FactLine.names where equal(name, known) { isKnown = true }
+            if !isKnown { found.append(String(lossy: name)) }
+            item = index.child(after: current, of: root)
+        }
+        return found
     }
 
     private mutating func readConnection(_ port: JSONValue, _ root: JSONValue) throws(Refusal) {

@@ -14,6 +14,13 @@ import Tokens
             folder: "/etc")
     }
 
+    @Test func whatHoldsWithoutAnyKeys() throws {
+        var slot = slot()
+        #expect(Keyring.rest(slot) == "no keys yet: tokens of this issuer are answered 503")
+        slot.take(try keySet("a"), fetchedAt: 100, staleSecondsMax: 1_000, now: 100)
+        #expect(Keyring.rest(slot) == "the last good set is used")
+    }
+
     @Test func cooldownCountsTimeAlone() {
         var slot = slot()
         #expect(slot.mayFetch(after: 30, now: 0))

@@ -9,6 +9,17 @@ import Testing
 
 /// The desk for publications on a real store, with a judge and a policy desk that do as they are told.
 @Suite struct PublicationDeskTests {
+    @Test func aWithdrawalSaysSoAndNamesWhatItDropped() throws {
+        let world = try PublicationWorld()
+        let waiting = try world.proposed(1)
+        world.verdict.withLock { $0 = .tightens }
+        let outcome = try world.desk.publish(try world.withdrawal(2), note: "", sender: "")
+        let text = String(decoding: outcome.answer.body, as: UTF8.self)
+        #expect(text.contains("\"state\":\"withdrawn\""), "\(text)")
+        #expect(text.contains("\"dropped_proposal\":\"\(waiting.identifier)\""), "\(text)")
+        #expect(try world.store.proposals().isEmpty)
+    }
+
     // MARK: At once
 
     @Test func whatOnlyTightensDecides() throws {
@@ -182,11 +193,16 @@ import Testing
         proposal.ends = 5
         proposal.note = "why"
         proposal.findings = ["a", "", "ü"]
+        let plain = proposal.encoded
+        #expect(PublicationProposal(plain.span)?.findingsOmitted == 0, "as older builds wrote it")
+        proposal.findingsOmitted = 7
         let encoded = proposal.encoded
         #expect(PublicationProposal(encoded.span) == proposal)
         for count in 0..<encoded.count where PublicationProposal(encoded.span.extracting(0..<count)) == proposal {
             Issue.record("cut to \(count) it is the same")
         }
+        #expect(encoded.starts(with: plain) && encoded.count == plain.count + 12)
+        for wrong in [encoded + [0], Array(encoded.dropLast())] { #expect(PublicationProposal(wrong.span) == nil) }
     }
 
     @Test func damagedRecordsAreNoneAndLetNothingIn() throws {

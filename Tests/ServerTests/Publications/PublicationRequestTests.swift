@@ -86,6 +86,17 @@ import Testing
         let expected = PublicationVerdict(
             version: version, service: "orders", keyID: "ci", serial: 5, ends: 9, widenings: ["a", "b"])
         #expect(PublicationReply.verdict(Array(text.utf8)) == expected)
+        var more = expected
+        more.wideningsOmitted = 7
+        more.warnings = ["w"]
+        let longer = text.replacing("[\"a\",\"b\"]", with: "[\"a\",\"b\"],\"widenings_omitted\":7,\"warnings\":[\"w\"]")
+        #expect(PublicationReply.verdict(Array(longer.utf8)) == more)
+        for other in [
+            longer.replacing(":7", with: ":-7"), longer.replacing(":7", with: ":\"7\""),
+            longer.replacing("[\"w\"]", with: "\"w\""),
+        ] {
+            #expect(PublicationReply.verdict(Array(other.utf8)) == nil, "\(other)")
+        }
         for other in [
             "", "{}", text + "x", text.replacing("\"serial\":\"5\"", with: "\"serial\":5"),
             text.replacing("\"ends\":9", with: "\"ends\":\"9\""), text.replacing("\"ends\":9", with: "\"ends\":9.5"),

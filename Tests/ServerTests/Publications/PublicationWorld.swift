@@ -123,6 +123,11 @@ final class PublicationWorld: Sendable {
         return try SignedPublication.sign(statement, file: file, key: key, algorithm: .ed25519, keyID: "ci").text
     }
 
+    func withdrawal(_ serial: UInt64, service: String = "orders") throws -> [UInt8] {
+        let statement = PublicationStatement(action: .withdraw, service: service, serial: serial)
+        return try SignedPublication.sign(statement, file: [], key: key, algorithm: .ed25519, keyID: "ci").text
+    }
+
     /// nil when it was taken.
     func reason(_ text: [UInt8]) -> PublicationRefusal.Reason? {
         refusal { try desk.publish(text, note: "", sender: "") }
@@ -142,7 +147,7 @@ final class PublicationWorld: Sendable {
 
     func proposed(_ serial: UInt64) throws -> PublicationProposal {
         verdict.withLock { $0 = .widens }
-        guard case .proposed(let proposal) = try desk.publish(try publication(serial), note: "", sender: "") else {
+        guard case .proposed(let proposal, _) = try desk.publish(try publication(serial), note: "", sender: "") else {
             throw Broken()
         }
         return proposal

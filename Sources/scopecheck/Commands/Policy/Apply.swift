@@ -84,15 +84,21 @@ extension PolicyCommand {
     /// What a change has done, for people.
     static func outcome(_ answer: [UInt8]) -> String {
         guard let read = JSONObject(answer) else { return "done\n" }
+        let areIgnored = read.string("signatures") == "ignored"
         if read.isTrue("staged") {
             let version = read.string("version") ?? ""
-            return "stored, and not in force: \(version)\ncompare it with what decides: "
-                + "scopecheck policy shadow \(version.prefix(16))\n"
+            let unread = areIgnored ? "the signatures were not looked at: give them when it is to decide\n" : ""
+            guard !read.isTrue("active") else { return "nothing to stage: \(version) decides already\n\(unread)" }
+            let short = version.prefix(16)
+            return "stored, and not in force: \(version)\n"
+                + "compare it with what decides: scopecheck policy shadow \(short)\n"
+                + "have it decide: scopecheck policy rollback \(short) -m WHY\n\(unread)"
         }
         let label = read.string("label") ?? ""
-        if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n" }
+        let unread = areIgnored ? "the signatures were not looked at: the daemon requires none\n" : ""
+        if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n\(unread)" }
         let before = read.string("previous").map { ", in place of \($0.prefix(16))" } ?? ""
-        return "policy \(label) decides\(before)\n"
+        return "policy \(label) decides\(before)\n\(unread)"
     }
 }
 

@@ -53,10 +53,12 @@ extension PolicyCommand {
             let services = model.services.count + model.portServices.count
             let clients = model.clients.count + model.certificateClients.count
             return "\(input.label)\(suffix(policy)): " + (files > 1 ? "\(files) files, " : "")
-                + "\(model.issuers.count) issuers, \(model.scopes.count) scopes, "
-                + "\(services) services, \(routes) routes, "
-                + (clients > 0 ? "\(clients) clients, " : "") + "\(policy.tests.count) tests\n"
+                + "\(counted(model.issuers.count, "issuer")), \(counted(model.scopes.count, "scope")), "
+                + "\(counted(services, "service")), \(counted(routes, "route")), "
+                + (clients > 0 ? "\(counted(clients, "client")), " : "") + "\(counted(policy.tests.count, "test"))\n"
         }
+
+        private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
         private func suffix(_ policy: PolicySource) -> String { policy.environment.map { " (\($0))" } ?? "" }
     }

@@ -12,6 +12,8 @@ extension PolicyCommand {
             discussion: """
                 Operations that the policy denies, routes that are published no more, and where one side asks for more \
                 than the other. Documents come from a file, or from an https URL without redirects, at most 8 MiB.
+                Single operations that no scopes of a token can be held against are listed as not_comparable and do not \
+                count.
                 Exit 0: no drift. 1: drift, or the policy has errors. 2: the document could not be read or compared.
                 """)
 
@@ -64,6 +66,7 @@ extension PolicyCommand {
             if policyOnInput { ProcessResources.endWithParent() }
             let now = at?.unixSeconds ?? nowSeconds()
             let model = try policyOnInput ? storedModel(now) : namedModel()
+            try requireService(in: model)
             let place = openAPI ?? metadata ?? manifest ?? "-"
             let bytes = try read(place)
             let report: DriftReport
@@ -81,6 +84,15 @@ extension PolicyCommand {
             }
             if json { printOut(report.json + [0x0A]) } else { printOut(report.text) }
             if report.hasDrift { throw Ending.no }
+        }
+
+        private func requireService(in model: PolicyModel) throws {
+            let names = model.services.map(\.name)
+            guard !names.contains(service) else { return }
+            let mend =
+                nearest(to: service, among: names).map { "did you mean `\($0)`?" }
+                ?? (names.isEmpty ? "it has none with HTTP" : "it has \(names.prefix(20).joined(separator: ", "))")
+            throw fail("the policy has no service `\(shown(service))`; \(mend)")
         }
 
         private func namedModel() throws -> PolicyModel {

@@ -72,6 +72,12 @@ extension PolicyCommand {
             for text in serverVariables where !text.dropFirst().contains("=") {
                 throw ValidationError("--server-variable takes NAME=VALUE, not \(jsonQuoted(text)).")
             }
+            if file.contains("://") {
+                throw ValidationError("the document is a file; fetch it first, as with `curl -fsS -o api.json \(file)`")
+            }
+            if let issuer, !issuer.hasPrefix("https://") {
+                throw ValidationError("--issuer is the URL in the tokens' `iss`, as in https://id.example.com")
+            }
             if json, output == nil { throw ValidationError("--json needs --output, since the policy itself is YAML.") }
         }
 
@@ -109,6 +115,7 @@ extension PolicyCommand {
             guard (try? Files.stamp(output)) == nil else {
                 throw fail("`\(output)` is there already; name a new file, or remove it")
             }
+            try requireFolder(of: output)
             do throws(SystemError) {
                 try Files.replace(output, bytes: Array(imported.source.utf8).span, mode: 0o644)
             } catch {

@@ -25,6 +25,7 @@ extension PolicyCommand {
         var output = "policy.yaml"
 
         func run() throws {
+            if output != "-" { try requireFolder(of: output) }
             var issuer = issuer
             var hosts = hosts
             var audience = audience
@@ -60,6 +61,8 @@ extension PolicyCommand {
                 \(output) is written. Next:
                   scopecheck policy test \(output)     runs its tests: every route allowed and denied
                   scopecheck policy check \(output)    after each change: what is wrong, where, and how to mend it
+                and, to answer a proxy:
+                  scopecheck serve --policy \(output) --store store --http 127.0.0.1:8080 --admin unix:admin.sock
 
                 """)
         }

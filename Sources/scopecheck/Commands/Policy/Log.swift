@@ -8,7 +8,10 @@ extension PolicyCommand {
     struct Log: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists what decided when, the newest first, and who had it so and why.",
-            discussion: "Exit 0 also when there is nothing, 2 when it cannot be read.")
+            discussion: """
+                Versions that `policy apply --stage` has stored, and that never decided, come last. Exit 0 also when there \
+                is nothing, 2 when it cannot be read.
+                """)
 
         @Option(name: [.customShort("n"), .long], help: "How many activations.")
         var count = 20
@@ -26,10 +29,12 @@ extension PolicyCommand {
             var left = count
             var before = ""
             var isEmpty = true
+            var staged: [JSONObject] = []
             while left > 0 {
                 guard let answer = try place.find("/policy/log?limit=\(min(left, 200))\(before)"),
                     let read = JSONObject(answer)
                 else { throw fail("\(place.name): the log cannot be read; is that the daemon's admin address?") }
+                staged += read.list("staged")
                 for activation in read.list("activations") {
                     isEmpty = false
                     left -= 1
@@ -39,6 +44,19 @@ extension PolicyCommand {
                 before = "&before=\(next)"
             }
             if isEmpty, !json { printOut("no version has decided yet\n") }
+            for version in staged { printOut(json ? version.bytes + [0x0A] : Array(Log.line(ofStaged: version).utf8)) }
+        }
+
+        /// `staged  2c26b46b68ffc68f  2026-11-21T04:05:06Z  alice (uid 1000)  why`
+        private static func line(ofStaged version: JSONObject) -> String {
+            var parts = [
+                "staged", String((version.string("version") ?? "").prefix(16)), version.string("stored_at") ?? "",
+            ]
+            if let environment = version.string("environment") { parts.append("for \(shown(environment))") }
+            for name in ["author", "note"] {
+                if let value = version.string(name), !value.isEmpty { parts.append(shown(value)) }
+            }
+            return parts.joined(separator: "  ") + "\n"
         }
     }
 }

@@ -14,9 +14,9 @@ extension PolicyCommand {
             discussion: """
                 The records are JSON lines of `scopecheck decide --record`. Each is decided on the compiled tables of the \
                 policy, at the time it was recorded at, with a token that is made again of what was kept of the recorded \
-                one. What no record holds is counted as unknown, never as the same. Exit 0 when nothing is allowed that \
-                was denied, 3 when something is, 1 when the policy has errors or a line is no record, 2 when something \
-                cannot be read.
+                one. What no record holds is counted as unknown, never as the same. Exit 2 when something cannot be \
+                read, 1 when the policy has errors; otherwise 3 when something is allowed that was denied, \
+                even beside lines that are no records, 1 when a line is no record, 0.
                 """)
 
         @OptionGroup var policy: PolicyArguments

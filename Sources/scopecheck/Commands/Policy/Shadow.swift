@@ -16,7 +16,7 @@ extension PolicyCommand {
                 would, 2 when the daemon cannot be asked.
                 """)
 
-        @Argument(help: "`active`, a number, or 8 or more digits of a version; left out, the differences are shown.")
+        @Argument(help: "A number, or 8 or more digits of a version; left out, the differences are shown.")
         var version: String?
 
         @Flag(help: "End the comparison.")

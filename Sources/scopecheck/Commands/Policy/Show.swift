@@ -19,8 +19,8 @@ extension PolicyCommand {
         @OptionGroup var place: StorePlace
 
         func run() throws {
-            if policy.files.count == 1, !PolicyOperand.isPath(policy.files[0]) {
-                return try VersionReport.show(policy.files[0], place, source: source, json: json)
+            if let stored = try policy.storedVersion() {
+                return try VersionReport.show(stored, place, source: source, json: json)
             }
             let table = effectiveTable(try policy.load().checkedModel(json: json), now: nowSeconds())
             printOut(json ? table.json + "\n" : table.text)

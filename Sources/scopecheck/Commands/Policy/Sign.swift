@@ -48,13 +48,7 @@ extension PolicyCommand {
         }
 
         func run() throws {
-            let keyText = try readInput(key, bytesMax: 1 << 16)
-            let jwk: PrivateJWK
-            do throws(PrivateJWKError) {
-                jwk = try PrivateJWK(parsing: keyText.span)
-            } catch {
-                throw fail("`\(key)`: \(error)")
-            }
+            let jwk = try readPrivateKey(key)
             guard jwk.algorithm == .ed25519 else {
                 throw fail(
                     "`\(key)` is a key for \(jwk.algorithm.name); policies are signed with Ed25519, as `scopecheck keys "
@@ -107,6 +101,7 @@ extension PolicyCommand {
 
         private func write(_ text: [UInt8]) throws {
             guard output != "-" else { return printOut(text) }
+            try requireFolder(of: output)
             do throws(SystemError) {
                 try Files.replace(output, bytes: text.span, mode: 0o644)
             } catch {
@@ -117,9 +112,7 @@ extension PolicyCommand {
 
     /// The version that files make, or one that is stored.
     static func version(of policy: PolicyArguments, _ place: StorePlace) throws -> Digest {
-        if policy.files.count == 1, let only = policy.files.first, !PolicyOperand.isPath(only) {
-            return try version(named: only, place)
-        }
+        if let stored = try policy.storedVersion() { return try version(named: stored, place) }
         let loaded = try policy.load()
         // Nobody should sign what no daemon would take.
         _ = try loaded.checkedModel(json: false)
