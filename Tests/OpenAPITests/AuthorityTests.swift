@@ -67,6 +67,53 @@ import Testing
         #expect(found.contains("--security one"), "\(found)")
     }
 
+    /// Where two servers may read one URL differently, and where tenants stand behind the well-known name.
+    @Test(arguments: [
+        ("/.well-known/openid-configuration/a", "/.well-known/openid-configuration/b"),
+        ("/.well-known/oauth-authorization-server/a", "/.well-known/openid-configuration/b"),
+        ("/.well-known/openid-configuration/a", "/.well-known/openid-configuration"),
+        ("/x/.well-known/openid-configuration/a", "/x/.well-known/openid-configuration/b"),
+        ("/.well-known/a", "/.well-known/b"),
+        ("/a;b/.well-known/openid-configuration", "/a;c/.well-known/openid-configuration"),
+    ]) func tenantsBehindTheWellKnownName(_ one: String, _ two: String) {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oidc("https://a.example\(one)"), AuthorityTests.oidc("https://a.example\(two)"))
+        #expect(refusal(text).contains("tokens of 2 authorities"), "\(refusal(text))")
+    }
+
+    @Test func discoveryOfOneIssuer() {
+        let known = "https://a.example/.well-known"
+        for two in [
+            "https://a.example/x/.well-known/openid-configuration", "\(known)/oauth-authorization-server/x",
+            "\(known)/openid-configuration/x/",
+        ] {
+            let text = AuthorityTests.schemes(
+                AuthorityTests.oidc("\(known)/openid-configuration/x"), AuthorityTests.oidc(two))
+            #expect(refusal(text) == "none", "\(refusal(text))")
+        }
+    }
+
+    @Test(arguments: [
+        "/../b/token", "/%2e%2e/b/token", "/.%2E/b/token", "/..%2fb/token", "\\..\\b\\token", "/./../b/token",
+        "//token", "/;x/../../b/token", "#/token",
+    ]) func endpointsThatOnlySeemBelowAnIssuer(_ path: String) {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oidc("https://a.example/realms/a/.well-known/openid-configuration"),
+            AuthorityTests.oauth("https://a.example/realms/a\(path)"))
+        #expect(refusal(text).contains("tokens of 2 authorities"), "\(refusal(text))")
+    }
+
+    @Test(arguments: [
+        ("https:\\\\one\\token", "https:\\\\two\\token"), ("https:one/token", "https:two/token"),
+        ("https:///one/token", "https:///two/token"), ("/\\one/token", "/\\two/token"),
+        ("https://a.example/token;tenant=a", "https://a.example/token;tenant=b"),
+        ("https://a.example/token%3Btenant=a", "https://a.example/token%3Btenant=b"),
+    ]) func endpointsThatAreNotPlain(_ one: String, _ two: String) {
+        let text = AuthorityTests.schemes(AuthorityTests.oauth(one), AuthorityTests.oauth(two))
+        #expect(refusal(text).contains("tokens of 2 authorities"), "\(refusal(text))")
+        #expect(refusal(AuthorityTests.schemes(AuthorityTests.oauth(one), AuthorityTests.oauth(one))) == "none")
+    }
+
     @Test func whatOneSchemeSaysIsAsked() throws {
         let text = AuthorityTests.schemes(
             AuthorityTests.oauth("https://a.example/token"), AuthorityTests.oauth("https://b.example/token"))

@@ -29,6 +29,8 @@ public struct ImportRemark: Sendable, Equatable {
         case stricter
         /// The document says nothing of security, so everybody may.
         case unstated
+        /// Two paths stand for the same requests, and nobody says which one is meant.
+        case ambiguous
         /// Nothing that decides; for reading.
         case note
     }

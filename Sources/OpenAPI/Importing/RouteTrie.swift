@@ -43,6 +43,13 @@ struct RouteTrie {
         for node in nodes.indices { nodes[node].ends.removeAll { !isKept($0) } }
     }
 
+    /// For searches that may go unfinished.
+    func limited(to steps: Int) -> RouteTrie {
+        var copy = self
+        copy.stepsLeft = steps
+        return copy
+    }
+
     /// For work on what was found.
     mutating func spend(_ steps: Int) { stepsLeft -= steps }
 

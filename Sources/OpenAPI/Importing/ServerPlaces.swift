@@ -24,11 +24,6 @@ struct ServerPlaces {
         var isHostMissing = false
         for server in list {
             for url in try urls(server) where !add(url, of: server, to: &places) { isHostMissing = true }
-            guard places.count <= ServiceDraft.servicesMax else {
-                throw DocumentError(
-                    line: server.line, "operations are served at more than \(ServiceDraft.servicesMax) base paths",
-                    mend: "say with --server-variable which values are meant, or shorten the list of servers")
-            }
         }
         guard !isHostMissing || places.isEmpty else {
             throw DocumentError(
@@ -42,7 +37,7 @@ struct ServerPlaces {
                 isHostMissing ? "the document's servers name no host" : "the document has no server that can be used",
                 mend: "name it with --host, as in `--host api.example.com`")
         }
-        return places
+        return try ServerPlaces.joined(places, line: list.first?.line)
     }
 
     /// - Returns: false for a URL without host where none is said beside the document.
@@ -60,14 +55,36 @@ struct ServerPlaces {
         return true
     }
 
-    /// One place for each base path.
+    /// One place for each base path and host.
     private static func add(_ host: String, _ ports: [UInt16], _ basePath: String, to places: inout [ServerPlace]) {
-        guard let index = places.firstIndex(where: { $0.basePath == basePath }) else {
+        guard let index = places.firstIndex(where: { $0.basePath == basePath && $0.hosts.first == host }) else {
             places.append(ServerPlace(hosts: [host], ports: ports, basePath: basePath))
             return
         }
-        if !places[index].hosts.contains(host) { places[index].hosts.append(host) }
         places[index].ports = ServerPlace.ports(places[index].ports, ports)
+    }
+
+    /// Hosts that are served alike stand together: those of other ports must not get each other's.
+    private static func joined(_ places: [ServerPlace], line: Int?) throws(DocumentError) -> [ServerPlace] {
+        var result: [ServerPlace] = []
+        var indexOf: [ServerPlace: Int] = [:]
+        for place in places {
+            var key = place
+            key.hosts = []
+            if let index = indexOf[key] {
+                result[index].hosts += place.hosts
+            } else {
+                indexOf[key] = result.count
+                result.append(place)
+            }
+        }
+        guard result.count <= ServiceDraft.servicesMax else {
+            throw DocumentError(
+                line: line,
+                "operations are served at more than \(ServiceDraft.servicesMax) base paths and sets of ports",
+                mend: "say with --server-variable which values are meant, or shorten the list of servers")
+        }
+        return result
     }
 
     private mutating func urls(_ server: APIDocument.Server) throws(DocumentError) -> [String] {

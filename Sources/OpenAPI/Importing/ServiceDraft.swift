@@ -47,6 +47,8 @@ struct ServiceDraft {
     /// Compiled they are one for each host.
     static let routeHostsMax = 1 << 20
     static let servicesMax = 64
+    /// Looking for ambiguous paths decides nothing: it ends early.
+    static let ambiguityStepsMax = 1 << 20
 
     init(_ document: APIDocument, _ options: ImportOptions) throws(DocumentError) {
         self.document = document

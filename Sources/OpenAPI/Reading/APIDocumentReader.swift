@@ -81,19 +81,15 @@ final class APIDocumentReader {
                 mend: "write one parameter for each segment")
         }
         guard !tree.isNull(node) else { return addHidden(path, node, servers: servers) }
-        let target = try tree.resolved(node, what: what)
         // Beside a reference a path may have operations of its own; which one counts for the same method is undefined.
-        let items = target == node ? [node] : [node, target]
+        let items = try tree.chain(node, what: what)
         for item in items {
             guard let security = try tree.member("security", of: item, what: what) else { continue }
             throw DocumentError(
                 line: tree.line(security), "\(what) has `security` beside its operations, where OpenAPI has none",
                 mend: "write it within each operation")
         }
-        var servers = servers
-        for item in items.reversed() {
-            if let own = try readServers(tree.member("servers", of: item, what: what)) { servers = own }
-        }
+        let servers = try readServers(of: items, what) ?? servers
         let before = document.operations.count
         for method in APIDocumentReader.methods {
             var found: Int?
@@ -110,6 +106,22 @@ final class APIDocumentReader {
             try readOperation(method, path, found, servers: servers, security: security)
         }
         if document.operations.count == before { addHidden(path, node, servers: servers) }
+    }
+
+    private func readServers(of items: [Int], _ what: String) throws(DocumentError) -> Int? {
+        var found: Int?
+        for item in items {
+            guard let member = try tree.member("servers", of: item, what: what),
+                let own = try readServers(member)
+            else { continue }
+            guard found == nil || found == own else {
+                throw DocumentError(
+                    line: tree.line(member), "\(what) has `servers` both here and where its `$ref` leads",
+                    mend: "keep one: nobody can say which one counts")
+            }
+            found = own
+        }
+        return found
     }
 
     private func hasSlashInBraces(_ path: String) -> Bool {

@@ -8,12 +8,18 @@ extension DocumentTree {
 
     /// The node that a `$ref` leads to, or the node itself where it has none.
     func resolved(_ node: Int, what: String) throws(DocumentError) -> Int {
-        var place = node
+        try chain(node, what: what).last ?? node
+    }
+
+    /// The node, and all that `$ref` leads through from there; the last one has none.
+    func chain(_ node: Int, what: String) throws(DocumentError) -> [Int] {
+        var places = [node]
         for _ in 0..<DocumentTree.hopsMax {
+            let place = places[places.count - 1]
             guard kind(place) == .mapping, let reference = try member("$ref", of: place, what: what) else {
-                return place
+                return places
             }
-            place = try target(of: reference)
+            places.append(try target(of: reference))
         }
         throw DocumentError(
             line: line(node), "references lead in a circle, or through more than \(DocumentTree.hopsMax) places",

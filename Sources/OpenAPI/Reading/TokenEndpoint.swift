@@ -1,6 +1,6 @@
 /// A URL of a security scheme, as far as it tells whose tokens the scheme takes.
 public struct TokenEndpoint: Sendable, Hashable {
-    /// Lower case, with its port; empty for a URL relative to the API.
+    /// Lower case, with its port; empty for a URL relative to the API; the whole of a URL that is not plain.
     public var host: String
     /// Of a discovery URL the issuer's path, else the folder that the endpoint is in, with its query: tenants and
     /// realms stand there where one host has several issuers.
@@ -10,36 +10,80 @@ public struct TokenEndpoint: Sendable, Hashable {
 
     /// Example: `https://id.example.com/realms/a/token` is host `id.example.com`, path `/realms/a`.
     init(endpoint url: String) {
-        let (host, path, query) = TokenEndpoint.parts(url)
+        guard let (host, path, query) = TokenEndpoint.parts(url) else {
+            self = TokenEndpoint(alone: url, isIssuer: false)
+            return
+        }
         self.host = host
         let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
         self.path = TokenEndpoint.trimmed(folder) + query
         isIssuer = false
     }
 
-    /// OpenID Connect Discovery 1.0 §4: the issuer with `/.well-known/openid-configuration` behind it.
+    /// OpenID Connect Discovery 1.0 §4: the issuer with `/.well-known/openid-configuration` behind it. RFC 8414 §3.1:
+    /// the same with `oauth-authorization-server`, or either of them between the issuer's host and its path.
     init(discovery url: String) {
-        let (host, path, query) = TokenEndpoint.parts(url)
+        guard let (host, path, query) = TokenEndpoint.parts(url), let issuer = TokenEndpoint.issuerPath(path) else {
+            self = TokenEndpoint(alone: url, isIssuer: true)
+            return
+        }
         self.host = host
-        let known = path.firstRange(of: "/.well-known/")
-        self.path = TokenEndpoint.trimmed(known.map { path[..<$0.lowerBound] } ?? path) + query
+        self.path = TokenEndpoint.trimmed(issuer) + query
         isIssuer = true
     }
 
-    private static func parts(_ url: String) -> (host: String, path: Substring, query: String) {
+    /// A URL that may be read in several ways is of an authority of its own.
+    private init(alone url: String, isIssuer: Bool) {
+        host = url
+        path = ""
+        self.isIssuer = isIssuer
+    }
+
+    /// - Returns: nil when nobody can say whose discovery this is.
+    private static func issuerPath(_ path: Substring) -> Substring? {
+        let marker = "/.well-known/"
+        guard let known = path.firstRange(of: marker) else { return path }
+        let before = path[..<known.lowerBound]
+        let rest = path[known.upperBound...]
+        let name = rest.prefix { $0 != "/" }
+        let after = rest[name.endIndex...]
+        guard ["openid-configuration", "oauth-authorization-server"].contains(name), !after.contains(marker) else {
+            return nil
+        }
+        let hasSuffix = after.contains { $0 != "/" }
+        guard !hasSuffix || before.isEmpty else { return nil }
+        return hasSuffix ? after : before
+    }
+
+    /// - Returns: nil for a URL that is not plain: dots, slashes and `;` that one server resolves and another does not.
+    private static func parts(_ url: String) -> (host: String, path: Substring, query: String)? {
         var rest = Substring(url)
         var host = ""
-        if let start = rest.firstRange(of: "//"),
-            ["", "https:", "http:"].contains(rest[..<start.lowerBound].lowercased())
-        {
-            rest = rest[start.upperBound...]
+        let beginning = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        if ["", "https:", "http:"].contains(beginning.lowercased()), rest[beginning.endIndex...].hasPrefix("//") {
+            rest = rest[beginning.endIndex...].dropFirst(2)
             let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
             host = authority.lowercased()
             if host.hasSuffix(":443") { host.removeLast(4) }
+            guard !host.isEmpty else { return nil }
             rest = rest[authority.endIndex...]
+        } else if beginning.contains(":") {
+            return nil
         }
         let path = rest.prefix { $0 != "?" && $0 != "#" }
-        return (host, path, String(rest[path.endIndex...].prefix { $0 != "#" }))
+        guard isPlain(path), host.utf8.allSatisfy(isPlain), !rest.contains("#") else { return nil }
+        return (host, path, String(rest[path.endIndex...]))
+    }
+
+    /// One slash at the end is taken; an empty segment elsewhere is dropped by some servers.
+    private static func isPlain(_ path: Substring) -> Bool {
+        let segments = path.split(separator: "/", omittingEmptySubsequences: false)
+        return path.utf8.allSatisfy(isPlain) && !segments.contains(".") && !segments.contains("..")
+            && !segments.dropFirst().dropLast().contains("")
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte > 0x20 && byte < 0x7F && byte != 0x5C && byte != 0x3B && byte != 0x25
     }
 
     /// With a slash at the front and none at the end: `token` and `/token` are the same place of an API.
