@@ -16,34 +16,48 @@ enum EnvironmentRegistry {
     /// One folder's entry, given up when the value goes.
     struct Claim: ~Copyable, Sendable {
         private let folder: Folder
+        /// Keeps the inode from becoming another folder's when this one is removed meanwhile.
+        private let descriptor: Int32
 
         /// - Throws: `alreadyOpen`.
         init(_ path: String) throws(StoreError) {
-            let identified = try EnvironmentRegistry.identify(path)
-            guard EnvironmentRegistry.open.withLock({ $0.insert(identified).inserted }) else {
-                throw StoreError(code: EBUSY, operation: "mdb_env_open", path: path)
+            let opened = try EnvironmentRegistry.openFolder(path)
+            do throws(StoreError) {
+                folder = try EnvironmentRegistry.claim(opened, path)
+                descriptor = opened
+            } catch {
+                close(opened)
+                throw error
             }
-            folder = identified
         }
 
         deinit {
             let folder = folder
             _ = EnvironmentRegistry.open.withLock { $0.remove(folder) }
+            close(descriptor)
         }
     }
 
-    /// The identity of an existing folder, whatever name it is reached by.
+    /// An existing folder, whatever name it is reached by.
     @inline(never)
-    static func identify(_ path: String) throws(StoreError) -> Folder {
+    private static func openFolder(_ path: String) throws(StoreError) -> Int32 {
+        // SAFETY: the path is read during the call only.
+        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError(code: errno, operation: "open", path: path) }
+        return descriptor
+    }
+
+    private static func claim(_ descriptor: Int32, _ path: String) throws(StoreError) -> Folder {
         var status = stat()
-        // SAFETY: stat fills the structure or returns -1.
-        guard unsafe stat(path, &status) == 0 else {
-            throw StoreError(code: errno, operation: "stat", path: path)
+        // SAFETY: fstat fills the structure or returns -1.
+        guard unsafe fstat(descriptor, &status) == 0 else {
+            throw StoreError(code: errno, operation: "fstat", path: path)
         }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw StoreError(code: ENOTDIR, operation: "stat", path: path)
+        let folder = Folder(device: UInt(status.st_dev), inode: UInt(status.st_ino))
+        guard open.withLock({ $0.insert(folder).inserted }) else {
+            throw StoreError(code: EBUSY, operation: "mdb_env_open", path: path)
         }
-        return Folder(device: UInt(status.st_dev), inode: UInt(status.st_ino))
+        return folder
     }
 
     /// Makes the folder for its owner alone, unless it exists.

@@ -52,6 +52,26 @@ struct EnvironmentTests {
         _ = try makeEnvironment(link)
     }
 
+    @Test("holds its folder, whose inode could otherwise be another folder's while it is open")
+    func holdsItsFolder() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.child("policy")
+        func isHeld() throws -> Bool {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").contains {
+                // A descriptor of somebody else may be closed by now.
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))
+                    == path + " (deleted)"
+            }
+        }
+        do {
+            let environment = try makeEnvironment(path)
+            try FileManager.default.removeItem(atPath: path)
+            #expect(try isHeld())
+            #expect(environment.path == path)
+        }
+        #expect(try !isHeld())
+    }
+
     @Test("stays open as long as a reader or a database user needs it")
     func readerKeepsItOpen() throws {
         let folder = try TemporaryFolder()
