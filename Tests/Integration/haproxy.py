@@ -4,11 +4,13 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import pathlib
 import re
 import signal
 import socket
+import time
 
 from certificates import Authority
 from harness import ROOT, connect, connects, exchange, free_port, need, program, request, wait_until
@@ -151,9 +153,19 @@ class Haproxy:
 
     def reload(self):
         """As `systemctl reload haproxy` does."""
-        before = self.worker()
-        self.process.signal(signal.SIGUSR2)
-        wait_until(lambda: self.worker() not in (None, before), "the new worker serves")
+        before, asked = self.worker(), -math.inf
+
+        def is_new():
+            nonlocal asked
+            if self.worker() not in (None, before):
+                return True
+            # A master that has just begun anew may miss a signal; whoever waits for the worker asks again.
+            if time.monotonic() > asked + 5:
+                asked = time.monotonic()
+                self.process.signal(signal.SIGUSR2)
+            return False
+
+        wait_until(is_new, "the new worker serves")
 
     def worker(self):
         """Process id of the worker behind the admin socket."""
