@@ -89,12 +89,24 @@ struct FactLine: ~Copyable {
         var item = index.child(after: nil, of: root)
         while let current = item {
             let name = bytes.span.bytes(at: index.nameRange(of: current))
-            var isKnown = false
-            for known in FactLine.names where equal(name, known) { isKnown = true }
-            if !isKnown { found.append(String(lossy: name)) }
+            if !isFact(name) { found.append(String(lossy: name)) }
             item = index.child(after: current, of: root)
         }
         return found
+    }
+
+    /// One of `names`. By length first: lines are many.
+    private func isFact(_ name: Span<UInt8>) -> Bool {
+        switch name.count {
+        case 2: equal(name, "id") || equal(name, "at")
+        case 4: equal(name, "host") || equal(name, "port") || equal(name, "dpop")
+        case 6:
+            equal(name, "method") || equal(name, "target") || equal(name, "scheme") || equal(name, "origin")
+                || equal(name, "cookie")
+        case 7: equal(name, "connect")
+        case 13: equal(name, "authorization")
+        default: FactLine.names.contains { equal(name, $0) }
+        }
     }
 
     private mutating func readConnection(_ port: JSONValue, _ root: JSONValue) throws(Refusal) {
