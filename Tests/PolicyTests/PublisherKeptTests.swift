@@ -89,6 +89,19 @@ import Testing
         #expect(try kept(active, policy, environment: "prod") == nil, "of another environment")
     }
 
+    /// Tests of files of one's own are never passed over.
+    @Test func isToldByItsWholeName() {
+        #expect(PolicyBundle.isPublished("published/orders/routes.yaml"))
+        #expect(PolicyBundle.isPublished("published/orders/routes.yaml", byOthersThan: "pay"))
+        #expect(!PolicyBundle.isPublished("published/orders/routes.yaml", byOthersThan: "orders"))
+        for own in [
+            "published/orders.yaml", "published/orders/tests.yaml", "published/a/b/routes.yaml", "routes.yaml",
+            "policy/published/orders/routes.yaml", "./published/orders/routes.yaml", "published//routes.yaml/x",
+        ] {
+            #expect(!PolicyBundle.isPublished(own), "\(own)")
+        }
+    }
+
     @Test func isKnownBesideItsFile() throws {
         let policy = try PublisherReviewTests.policy()
         let active = try PublisherKeptTests.published(policy)

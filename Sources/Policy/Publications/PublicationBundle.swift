@@ -68,12 +68,13 @@ extension PolicyBundle {
         return PolicyBundle(files: files + kept, environment: environment)
     }
 
-    /// Whether a service has published the file of that name.
-    /// - Parameter service: one whose own files do not count.
+    /// Whether a service has published the file of that name: exactly as it is stored, so that a folder of somebody's own
+    /// that is only called so counts for nothing.
+    /// - Parameter service: one whose own file does not count.
     public static func isPublished(_ file: String, byOthersThan service: String? = nil) -> Bool {
-        guard file.utf8.starts(with: publishedPrefix.utf8) else { return false }
-        guard let service else { return true }
-        return !file.utf8.starts(with: "\(publishedPrefix)\(service)/".utf8)
+        let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, publishedFile(of: String(parts[1])).utf8.elementsEqual(file.utf8) else { return false }
+        return service.map { !$0.utf8.elementsEqual(parts[1].utf8) } ?? true
     }
 
     static let publishedPrefix = "published/"
