@@ -3,7 +3,7 @@ internal import Kernel
 
 /// The running daemon, which answers commands on its admin socket.
 struct DaemonPlace: ParsableArguments {
-    /// Where the shipped units put it.
+    /// Where README.md puts it.
     static let usualAdmin = "/run/scopecheck/admin.sock"
 
     @Option(

@@ -15,7 +15,13 @@ extension PolicyCommand {
         func run() throws {
             let answer = try daemon.ask("GET", "/policy/proposals")
             guard answer.status == 200 else { throw daemon.refused(answer, isJSON: false) }
-            let rows = (answer.object?.list("proposals") ?? []).compactMap { ProposalRow($0) }
+            guard let found = answer.object?.list("proposals") else {
+                throw fail("`\(daemon.address)`: the daemon's answer cannot be read")
+            }
+            let rows = found.compactMap { ProposalRow($0) }
+            guard rows.count == found.count else {
+                throw fail("`\(daemon.address)`: a proposal of the answer cannot be read; use the daemon's own version")
+            }
             for row in rows { printOut(json ? row.json + [0x0A] : Array(row.text(isWhole: false).utf8)) }
             if !json, rows.isEmpty { printOut("nothing waits for approval\n") }
         }

@@ -13,7 +13,7 @@ extension PolicyCommand {
                 answered by the candidate. A stored version is one that was active, or that `policy apply --stage` has \
                 stored. What the candidate would have to ask an issuer for is counted as unknown, unless both versions \
                 describe their issuers alike. Exit 0 when nothing would be allowed that was denied, 3 when something \
-                would, 2 when the daemon cannot be asked.
+                would, 2 when nothing is compared or the daemon cannot be asked.
                 """)
 
         @Argument(help: "A number, or 8 or more digits of a version; left out, the differences are shown.")
@@ -49,17 +49,22 @@ extension PolicyCommand {
             }
             let report = try ask("GET", "/policy/shadow")
             printOut(json ? report + [0x0A] : try ask("GET", "/policy/shadow.txt"))
-            if try opens(report) > 0 { throw ExitCode(3) }
+            guard let opens = try opens(report) else { throw Ending.failure }
+            if opens > 0 { throw ExitCode(3) }
         }
 
         private func ask(_ method: String, _ path: String, body: [UInt8] = []) throws -> [UInt8] {
             try place.daemon.body(of: place.daemon.ask(method, path, body: body))
         }
 
-        /// How many decisions would be allowed that were denied.
-        private func opens(_ report: [UInt8]) throws -> Int64 {
+        /// How many decisions would be allowed that were denied; nil where nothing is compared, which is no answer.
+        private func opens(_ report: [UInt8]) throws -> Int64? {
             guard let read = JSONObject(report) else { throw fail("the daemon's answer cannot be read") }
-            return read.number("opens") ?? 0
+            guard read.string("version") != nil else { return nil }
+            guard let opens = read.number("opens") else {
+                throw fail("the daemon's answer has no `opens`")
+            }
+            return opens
         }
     }
 }
