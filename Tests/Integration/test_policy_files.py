@@ -208,6 +208,13 @@ class Served:
         beside = self.stage.write("beside", text)
         os.replace(beside, self.stage.folder / "policies" / name)
 
+    def point(self, link, target):
+        """Has a link lead elsewhere, at once."""
+        link = self.stage.folder / link
+        beside = link.with_name("..next")
+        os.symlink(target, beside)
+        os.rename(beside, link)
+
     def status(self, daemon, path, host="api.example.com"):
         return daemon.ask(path, host=host, token=self.stage.token()).status
 
@@ -253,8 +260,7 @@ def test_a_folder_of_files_is_exchanged_by_a_link():
             os.symlink(f"..data/{name}", folder / name)
         daemon = served.serve(policy="map")
         assert served.status(daemon, "/orders") == 200
-        os.symlink("..two", folder / "..next")
-        os.rename(folder / "..next", folder / "..data")
+        served.point("map/..data", "..two")
         wait_until(lambda: served.status(daemon, "/customers") == 200, "the new files decide")
         assert served.status(daemon, "/orders") == 403
 
@@ -269,8 +275,7 @@ def test_a_folder_is_exchanged_itself():
         daemon = served.serve(policy="current/")
         assert served.status(daemon, "/orders") == 200
         (folder / "releases/two/customers.yaml").write_text(CUSTOMERS)
-        os.symlink("releases/two", folder / "next")
-        os.rename(folder / "next", folder / "current")
+        served.point("current", "releases/two")
         wait_until(lambda: served.status(daemon, "/customers") == 200, "the release that the link names decides")
         # What changes in it counts from then on.
         beside = served.stage.write("beside", CUSTOMERS.replace("customers", "clients"))
@@ -291,8 +296,7 @@ def test_a_file_behind_a_link_that_is_exchanged():
             'store: store\nhttp: {{ address: "{http}" }}\nfastcgi: {{ address: "{fastcgi}" }}\n'
             'admin: {{ address: "{admin}" }}\n'))
         assert served.status(daemon, "/orders") == 200
-        os.symlink("releases/two", folder / "next")
-        os.rename(folder / "next", folder / "current")
+        served.point("current", "releases/two")
         wait_until(lambda: served.status(daemon, "/new") == 200, "the file of the other release decides")
         beside = served.stage.write("beside", whole.replace("/orders", "/newer"))
         os.replace(beside, folder / "releases/two/policy/policy.yaml")
