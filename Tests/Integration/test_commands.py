@@ -51,11 +51,15 @@ def test_every_command_takes_the_admin_address_under_both_names():
     with Stage() as stage:
         daemon = stage.daemon()
         request = ["--method", "GET", "--target", "/v1/healthz", "--host", "api.example.com"]
+        # No version is compared: `policy shadow` answers, and ends with 2 for want of anything to say.
+        answered = {("policy", "shadow"): 2}
         for command in (["status"], ["explain", *request], ["revocations"], ["policy", "log"], ["policy", "proposals"],
                         ["policy", "shadow"], ["policy", "export", "active", "--to", "-"]):
-            one, other = (cli(*command, name, daemon.admin, "--json" if "active" not in command else "--force", check=0)
-                          for name in ("--admin", "--address"))
-            assert one[0] == other[0] == 0 and (command == ["status"] or one == other), (command, one, other)
+            expected = answered.get(tuple(command), 0)
+            one, other = (cli(*command, name, daemon.admin, "--json" if "active" not in command else "--force",
+                              check=expected) for name in ("--admin", "--address"))
+            assert one[0] == other[0] == expected, (command, one, other)
+            assert command == ["status"] or one == other, (command, one, other)
             status, _, err = cli(*command, "--admin", f"unix:{stage.folder}/none.sock")
             assert status == 2 and "no daemon listens" in err, (command, status, err)
 
