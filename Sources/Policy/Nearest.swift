@@ -54,7 +54,7 @@ private func editDistance(_ left: [UInt8], _ right: [UInt8], limit: Int) -> Int 
 }
 
 /// The mend for an unknown name: the nearest known one, or what there is to choose from.
-func didYouMean(_ text: String, among names: [String], otherwise: String) -> String {
+package func didYouMean(_ text: String, among names: [String], otherwise: String) -> String {
     // A different case is the likeliest slip of all.
     let lowercase = text.lowercased()
     if let same = names.first(where: { $0 != text && $0.lowercased() == lowercase }) {

@@ -42,12 +42,20 @@ struct MistypedCommand {
 }
 
 /// An option that counts once and stands there twice: the last one would win, and nobody be told.
-enum RepeatedOption {
-    /// - Returns: the name of the first such option.
-    static func find(in arguments: [String]) -> String? {
+struct RepeatedOption {
+    private let name: String
+
+    /// - Returns: the first such option.
+    static func find(in arguments: [String]) -> RepeatedOption? {
         let names = arguments.first == "serve" ? ["--environment"] : ["--policy", "--environment"]
         let words = arguments.prefix { $0 != "--" }
         return names.first { name in words.count { $0 == name || $0.hasPrefix("\(name)=") } > 1 }
+            .map { RepeatedOption(name: $0) }
+    }
+
+    func exit() -> Never {
+        let mend = name == "--policy" ? ", with the folder that holds all files of the policy" : ""
+        exitForWrongUsage("\(name) is given twice; give it once\(mend)")
     }
 }
 

@@ -153,14 +153,20 @@ struct PolicyArguments: ParsableArguments {
 
     /// What names a stored version instead of files; nil for files.
     func storedVersion() throws -> String? {
-        guard let name = files.first(where: { !PolicyOperand.isPath($0) }) else { return nil }
-        guard files.count == 1 else {
-            throw ValidationError("`\(shown(name))` is no file that is there; a stored version is named alone")
-        }
-        guard environment == nil else {
-            throw ValidationError("a stored version has been read for its environment; leave --environment out")
-        }
-        return name
+        try PolicyOperand.storedVersion(among: files, environment: environment)
+    }
+}
+
+/// Beside a `--policy` that takes one file or folder: `--policy policy/*.yaml` gives more.
+struct OnePolicyOnly: ParsableArguments {
+    @Argument(help: .hidden)
+    var more: [String] = []
+
+    func validate() throws {
+        guard let first = more.first else { return }
+        throw ValidationError(
+            "`\(shown(first))` is one argument too many: --policy takes one file, or one folder that holds all files of a "
+                + "policy; put them in one folder and name that")
     }
 }
 

@@ -13,12 +13,38 @@ enum PolicyOperand {
             || (try? Files.stamp(argument)) != nil
     }
 
+    /// What names a stored version instead of files; nil for files.
+    /// - Throws: wrong usage for a version beside files, and for an environment that nothing would be read for.
+    static func storedVersion(among files: [String], environment: String?) throws -> String? {
+        guard let name = files.first(where: { !isPath($0) }) else { return nil }
+        guard files.count == 1 else {
+            throw ValidationError("`\(shown(name))` is no file that is there; a stored version is named alone")
+        }
+        try refuse(environment: environment)
+        return name
+    }
+
+    /// Where all that is named is stored, an environment says nothing.
+    static func refuse(environment: String?) throws {
+        guard environment == nil else {
+            throw ValidationError("a stored version has been read for its environment; leave --environment out")
+        }
+    }
+
     /// The policy that an argument names, read and checked.
+    /// - Parameter environment: what files are read for, and what a stored version must have been read for; nil for
+    ///   files without one, and for any version.
     static func load(_ argument: String, environment: String? = nil, place: StorePlace) throws -> LoadedPolicy {
         if isPath(argument) { return try LoadedPolicy(paths: [argument], environment: environment) }
         let stored = try find(argument, place)
         guard let bundle = PolicyBundle(decoding: try place.source(of: stored.version)) else {
             throw fail("\(place.name): the source of version `\(stored.version)` cannot be read by this build")
+        }
+        if let environment, bundle.environment != environment {
+            throw fail(
+                "`\(shown(argument))` was read for \(bundle.environment.map { "`\($0)`" } ?? "no environment"), and "
+                    + "--environment is `\(shown(environment))`; name a version that was read for it, or "
+                    + (bundle.environment.map { "give `--environment \($0)`" } ?? "leave --environment out"))
         }
         return LoadedPolicy(bundle: bundle, folder: stored.description.string("folder") ?? "")
     }

@@ -22,6 +22,18 @@ ISSUER = "https://id.example.com"
 AUDIENCE = "https://api.example.com"
 
 
+def policy_head(*algorithms):
+    """The beginning of a policy whose one issuer this is; more settings of the issuer may follow, then the sections."""
+    return f"""\
+scopecheck: 1
+issuers:
+  - issuer: {ISSUER}
+    audience: [{AUDIENCE}]
+    keys: {{ jwks_file: jwks.json }}
+    algorithms: [{", ".join(algorithms or ["ES256"])}]
+"""
+
+
 def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 

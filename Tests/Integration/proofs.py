@@ -23,13 +23,7 @@ PROOF_ALGORITHMS = ["ES256", "ES384", "Ed25519", "PS256", "RS256"]
 # RFC 9449 §8.1: 1*NQCHAR. The length is ours.
 NONCE = re.compile(r"[!#-\[\]-~]{22,}")
 
-POLICY = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: { jwks_file: jwks.json }
-    algorithms: [ES256]
+POLICY = issuer.policy_head() + """\
     profile: rfc9068
     dpop: { algorithms: [ES256, ES384, Ed25519, PS256, RS256], max_age: 60s, ahead: 10s, nonce: optional }
 scopes:

@@ -234,8 +234,11 @@ def test_usage_that_would_be_misunderstood_is_refused():
     request = ["--method", "GET", "--target", "/v1/orders", "--host", "api.example.com"]
     with Stage() as stage:
         rows = [
-            (["decide", "--policy", stage.policy, "--policy", stage.policy], "--policy is given twice"),
+            (["decide", "--policy", stage.policy, "--policy", stage.policy],
+             "--policy is given twice; give it once, with the folder that holds all files"),
             (["explain", "--policy", "a", "--policy=b", *request], "--policy is given twice"),
+            (["decide", "--policy", "a", "b", "c"], "`b` is one argument too many: --policy takes one file"),
+            (["explain", "--policy", "a", "b", *request], "`b` is one argument too many: --policy takes one file"),
             (["policy", "check", "--environment", "prod", "--environment", "dev", "a"], "--environment is given twice"),
             (["explain", "--policy", stage.policy, "--admin", "unix:/x", *request], "give one of them"),
             (["explain", "--environment", "prod", *request], "--environment goes with --policy"),

@@ -89,6 +89,47 @@ def test_other_commands_want_one_environment():
         assert "did you mean `staging`?" in out, out
 
 
+def test_a_stored_version_is_of_one_environment():
+    with Policies() as policies:
+        place, plain = ["--store", policies.store()], ["--store", policies.store()]
+        cli("policy", "apply", policies.folder, "--environment", "prod", "-m", "why", *place, check=0)
+        whole = policies.write("../whole.yaml", "scopecheck: 1\nservices:\n  a:\n    hosts: [a.example]\n    routes:\n"
+                               "      - { match: GET /, public: true }\n")
+        cli("policy", "apply", whole, "-m", "why", *plain, check=0)
+        for command in ("plan", "diff"):
+            for pair in (["active", policies.folder], [policies.folder, "active"]):
+                cli("policy", command, *pair, "--environment", "prod", *place, check=0)
+                for stored, store in (("`prod`", place), ("no environment", plain)):
+                    _, out, error = cli("policy", command, *pair, "--environment", "staging", *store, check=2)
+                    assert f"`active` was read for {stored}, and --environment is `staging`; " in error, error
+                    assert not out, out
+            # Nothing would be read for it.
+            _, out, error = cli("policy", command, "active", "1", "--environment", "prod", *place, check=64)
+            assert "has been read for its environment; leave --environment out" in error and not out, error
+            cli("policy", command, "active", "1", *place, check=0)
+        signatures = policies.folder.parent / "change.sig"
+        _, out, _ = cli("keys", "generate", "--algorithm", "EdDSA", "--output", policies.folder.parent / "key", "--json",
+                        check=0)
+        made = json.loads(out)
+        key = ["--key", made["private_key"]]
+        files = [policies.folder, "--environment", "prod"]
+        for words in (files, ["active", *place]):
+            _, out, _ = cli("policy", "sign", *words, *key, "--output", signatures, "--json", check=0)
+            written = json.loads(out)
+            assert (written["environment"], written["kid"]) == ("prod", made["kid"]), (written, made)
+        verify = ["policy", "verify", signatures, "--trusted-keys", made["jwks"], *place]
+        cli(*verify, *files, check=0)
+        cli(*verify, "active", check=0)
+        _, out, _ = cli(*verify, policies.folder, "--environment", "staging", "--json", check=1)
+        assert json.loads(out)["reason"] == "wrong_version", out
+        for words in (["show", "active", *place], ["sign", "active", *key, *place],
+                      [*verify[1:], "active"]):
+            _, out, error = cli("policy", *words, "--environment", "prod", check=64)
+            assert "has been read for its environment; leave --environment out" in error and not out, (words, error)
+        _, _, error = cli(*verify, "--environment", "prod", check=64)
+        assert "--environment goes with policy files" in error, error
+
+
 def test_two_teams_cannot_override_each_other():
     with Policies() as policies:
         policies.write("other/orders.yaml", ORDERS.replace("tests:", "# tests:").replace("  - { request", "# "))

@@ -77,6 +77,9 @@ def test_policy_plan_refusals():
             cli("policy", command, stage.policy, stage.folder / "missing.yaml", check=2)
             assert cli("policy", command, "-", "-")[0] not in (0, 1, 3)
             _, out, _ = cli("policy", command, "-", stage.policy, stdin=POLICY, check=0)
+            _, out, err = cli("policy", command, stage.policy, "more.yaml", "active", check=64)
+            assert "`active` is a third policy" in err and "in one folder" in err and "stored version" in err, err
+            assert not out and "<more>" not in err + cli("policy", command, "--help")[1], (out, err)
 
 
 def test_policy_diff():

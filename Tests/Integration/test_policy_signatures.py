@@ -317,12 +317,20 @@ def test_the_command_signs_what_the_daemon_takes():
         assert f"signature of {alice.name}, Ed25519: good\n" in text and "serial as a time 20" in text, text
         cli("policy", "sign", policy, "--key", bo.key, "--output", out, check=0)
         # Signing twice changes nothing.
-        cli("policy", "sign", policy, "--key", bo.key, "--output", out, check=0)
+        _, text, shown = cli("policy", "sign", policy, "--key", bo.key, "--output", out, "--json", check=0)
+        written = json.loads(text)
+        assert not shown and written.pop("file") == str(out) and written.pop("kid") == bo.name, (text, shown)
         _, text, _ = cli("policy", "verify", out, policy, *trusted, "--json", check=0)
         read = json.loads(text)
         assert read["accepted"] and before <= read["serial"] <= time.time(), read
         assert read["signatures"] == [
             {"kid": person.name, "algorithm": "Ed25519", "result": "good"} for person in (alice, bo)], read
+        # Both name the same things alike.
+        written["signatures"] = [one | {"result": "good"} for one in written["signatures"]]
+        assert written | {"accepted": True} == read and set(written) == {
+            "action", "version", "serial", "serial_as_time", "signatures"}, (written, read)
+        _, _, error = cli("policy", "sign", policy, "--key", bo.key, "--json", check=64)
+        assert "--output FILE" in error, error
         # Who has signed is said of a file that is refused, too.
         spoiled = json.loads(out.read_text())
         spoiled["signatures"][0]["signature"] = spoiled["signatures"][1]["signature"]
@@ -350,8 +358,12 @@ def test_the_command_signs_what_the_daemon_takes():
         for person in (alice, bo):
             cli("policy", "sign", stage.folder / "narrow.yaml", "--key", person.key, "--serial", serial + 10,
                 "--output", narrow_sig, check=0)
-            cli("policy", "sign", stage.folder / "narrow.yaml", "--key", person.key, "--rollback-to", "active",
-                "--from-serial", serial + 10, "--output", back_sig, *stage.place(), check=0)
+            _, text, _ = cli(
+                "policy", "sign", stage.folder / "narrow.yaml", "--key", person.key, "--rollback-to", "active",
+                "--from-serial", serial + 10, "--output", back_sig, "--json", *stage.place(), check=0)
+        written = json.loads(text)
+        assert [written[name] for name in ("action", "version", "from", "serial", "from_serial")] == [
+            "rollback", stage.version("wide"), stage.version("narrow"), serial + 11, serial + 10], written
         stage.apply("narrow", "--signatures", narrow_sig, "--rollback-signatures", back_sig)
         assert stage.status_of() == 403
         stage.rollback()

@@ -14,12 +14,6 @@ from daemon import Stage, cli
 from harness import wait_until
 
 POLICY = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: {{ jwks_file: jwks.json }}
-    algorithms: [ES256]
 scopes:
   orders:read:     {{ description: Read orders }}
   orders:write:    {{ description: Create and change orders }}
@@ -71,7 +65,7 @@ class Publisher(Stage):
         return self
 
     def policy_text(self, more=""):
-        return POLICY.format(key=json.dumps(self.signer[1]), more=self.more + more)
+        return issuer.policy_head() + POLICY.format(key=json.dumps(self.signer[1]), more=self.more + more)
 
     def make_key(self, name, kid="ci-2026", algorithm="EdDSA"):
         """(path of the private JWK, public JWK)"""

@@ -7,16 +7,11 @@ import re
 from daemon import cli
 from harness import request
 from independent_issuer import ISSUER, Signer, Site, table
+from issuer import policy_head
 
 FRONTS = [("http",), ("fastcgi",), ("haproxy",)]
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-POLICY = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: { jwks_file: jwks.json }
-    algorithms: [ES256]
+POLICY = policy_head() + """\
     profile: rfc9068
     dpop: { algorithms: [ES256, Ed25519] }
 scopes:

@@ -5,17 +5,12 @@ import time
 
 from harness import Connection, Nginx, head_bytes, request, wait_until
 from independent_issuer import EAGER, ISSUER, Signer, Site, errors, jwk, jwt, table
+from issuer import policy_head
 
 FRONTS = [("http",), ("fastcgi",), ("haproxy",)]
 GATEWAY = "https://gateway.example.com"
 CONFIG = EAGER + f"transaction_tokens: {{{{ issuer: {GATEWAY}, lifetime: 30s }}}}\n"
-POLICY = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: { jwks_file: jwks.json }
-    algorithms: [ES256]
+POLICY = policy_head() + """\
     profile: rfc9068
 scopes:
   orders:read: {}

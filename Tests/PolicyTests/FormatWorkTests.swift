@@ -38,5 +38,7 @@ import Testing
             "--- p.yaml\n+++ p.yaml (formatted)\n@@ -1,\(count + 2) +1,3 @@\n a: 1\n \n"
             + String(repeating: "-\n", count: count - 1) + "-b:   [" + list + "+b:   [" + written
         #expect(formatDifference(before: before, after: after, file: "p.yaml") == expected)
+        let countedBytes = LineDifference(before, after).countedBytes
+        #expect(countedBytes <= 3 * (before.count + after.count), "not the long line again beside each blank one")
     }
 }

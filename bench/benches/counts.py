@@ -63,12 +63,6 @@ SLACK = {"system_calls": 0.5, "allocations": 0.1, "locks": 0.1}
 WORTH_LOWERING = 0.9
 
 POLICY = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: {{ jwks_file: jwks.json }}
-    algorithms: [{algorithms}]
     profile: rfc9068
     dpop: {{ algorithms: [ES256], max_age: 10m }}
 scopes:
@@ -156,7 +150,7 @@ def prepare(place):
     keys = {algorithm: issuer.Key(algorithm) for algorithm in ALGORITHMS}
     routes = "\n".join(f'      - {{ match: "GET /v1/c{number % 50}/r{number}/{{id}}", scopes: orders:read }}'
                        for number in range(1_000))
-    policy = place.write("policy.yaml", POLICY.format(routes=routes, algorithms=", ".join(ALGORITHMS)))
+    policy = place.write("policy.yaml", issuer.policy_head(*ALGORITHMS) + POLICY.format(routes=routes))
     place.write("scopecheck.yaml", CONFIGURATION)
     place.write("jwks.json", issuer.jwks(*keys.values()))
     store = place.folder / "store"

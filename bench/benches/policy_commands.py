@@ -26,6 +26,7 @@ from measuring.intervals import median_interval, ratio
 from measuring.settings import ROOT, progress
 
 from harness import Workplace
+from issuer import policy_head
 
 sys.path.insert(0, str(ROOT / "Tests/Allocations"))
 from callgrind import CALLGRIND, PINNED, totals  # noqa: E402
@@ -33,15 +34,7 @@ from callgrind import CALLGRIND, PINNED, totals  # noqa: E402
 LIBYAML = ROOT / ".build/checkouts/Yams/Sources/CYaml"
 # Seconds that a person may have to wait, by command.
 LIMITS = {"check": 1, "apply": 2}
-FIRST = """\
-scopecheck: 1
-issuers:
-  - issuer: https://id.example.com
-    audience: [https://api.example.com]
-    keys: { jwks_file: jwks.json }
-    algorithms: [ES256]
-    unknown_clients: deny
-"""
+FIRST = policy_head() + "    unknown_clients: deny\n"
 
 
 class Command:

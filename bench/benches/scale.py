@@ -22,6 +22,8 @@ from measuring import plot
 from measuring.settings import progress
 from measuring.intervals import median_interval, ratio
 
+from issuer import policy_head
+
 BASE = (1_000, 1)
 LIMITS = {"Zipf": 1.5, "uniform": 3.0}
 LINEAR_MAX = 0.15
@@ -160,10 +162,7 @@ def overlapping(levels, ending):
 
 def policy(paths):
     lines = "\n".join(f'      - {{ match: "GET /{path}", scopes: a:read }}' for path in paths)
-    return f"""scopecheck: 1
-issuers:
-  - {{ issuer: https://id.example.com, audience: [https://api.example.com], keys: {{ jwks_file: jwks.json }},
-      algorithms: [ES256] }}
+    return policy_head() + f"""\
 scopes:
   a:read: {{}}
 services:

@@ -9,14 +9,12 @@ from harness import request  # noqa: E402
 
 def policy(routes, hosts=10, algorithms=("ES256",)):
     """`routes` routes over `hosts` hosts, all of the shape `GET /v1/cN/rN/{id}`, each of which needs `a:read`."""
-    lines = ["scopecheck: 1", "issuers:",
-             "  - { issuer: https://id.example.com, audience: [https://api.example.com], keys: { jwks_file: jwks.json },",
-             f"      algorithms: [{', '.join(algorithms)}] }}", "scopes:", "  a:read: {}", "services:"]
+    lines = ["scopes:", "  a:read: {}", "services:"]
     for host in range(hosts):
         lines += [f"  s{host}:", f"    hosts: [h{host}.example.com]", "    routes:"]
         lines += [f'      - {{ match: "GET /v1/c{route % 50}/r{route}/{{id}}", scopes: a:read }}'
                   for route in range(routes // hosts)]
-    return "\n".join(lines) + "\n"
+    return issuer.policy_head(*algorithms) + "\n".join(lines) + "\n"
 
 
 class Ground(Stage):

@@ -1,4 +1,5 @@
 internal import Kernel
+internal import Policy
 internal import Yams
 
 // Single values of a configuration, each with its limits and what to write instead.
@@ -17,7 +18,8 @@ extension ConfigurationFile {
                 continue
             }
             if !known.contains(text) {
-                add(key, "`\(text)` is not known in \(name)", "there are \(known.joined(separator: ", "))")
+                let others = "there are \(known.joined(separator: ", "))"
+                add(key, "`\(text)` is not known in \(name)", didYouMean(text, among: known, otherwise: others))
             } else {
                 result[text] = value
             }

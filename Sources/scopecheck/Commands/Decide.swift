@@ -32,6 +32,8 @@ struct Decide: ParsableCommand {
     @Option(help: "Time of the decisions: Unix seconds or RFC 3339.")
     var at: TimeArgument?
 
+    @OptionGroup var one: OnePolicyOnly
+
     @Flag(help: "Write what `policy replay` needs beside each decision.")
     var record = false
 

@@ -26,6 +26,8 @@ struct Explain: ParsableCommand {
 
     @OptionGroup var daemon: DaemonPlace
 
+    @OptionGroup var one: OnePolicyOnly
+
     @Option(help: "Request method.")
     var method: String?
 

@@ -32,6 +32,22 @@ import Testing
     }
 
     @Test(arguments: [
+        ("stroe: /t", "2:1: error: `stroe` is not known in the configuration; did you mean `store`?"),
+        ("limits: { park_timeuot: 5s }", "`park_timeuot` is not known in limits; did you mean `park_timeout`?"),
+        ("http: { Address: 'unix:/a' }", "`Address` is not known in a listener; write `address`"),
+        ("keys: { refres: 5m }", "did you mean `refresh`?"),
+        ("drift: { services: { a: { openpai: x } } }", "did you mean `openapi`?"),
+        ("limits: { surprise: 1 }", "; there are connections, request_head_bytes, "),
+        // Too long for a guess, and no reason to look for one at length.
+        ("keys: { \(String(repeating: "refresh", count: 100)): 1 }", "; there are refresh, cooldown, "),
+    ])
+    func mistypedKeys(_ text: String, _ message: String) throws {
+        let result = read("store: /s\n\(text)\n")
+        let problems = try #require(throws: ConfigurationProblems.self) { try result.get() }
+        #expect("\(problems)".contains(message), "\(problems)")
+    }
+
+    @Test(arguments: [
         ("drift: {}", "without `services`"), ("drift: { services: [a] }", "without `services`"),
         ("drift: { every: 59s, services: {} }", "is not from 60"),
         ("drift: { services: { a: {} } }", "needs one place"),

@@ -13,7 +13,8 @@ extension PolicyCommand {
                 Issuers, scopes, services, routes and clients by their names, as they are once everything is worked out; \
                 then, for each client with a baseline and for each scope, the routes that only one side opens. \
                 `policy plan` tells whether anything became wider.
-                Exit 0 when both are the same, 1 when they differ, 2 when one cannot be read or has errors.
+                Exit 0 when both are the same, 1 when they differ, 2 when one cannot be read, has errors \
+                or is a stored version of another environment.
                 """)
 
         @OptionGroup var policies: PolicyPair

@@ -11,7 +11,8 @@ extension PolicyCommand {
                 Every request, token and time is decided on both sides, in classes that both treat alike; nothing is sampled. \
                 Each finding says what became wider and gives requests that show it. What has no order, another source of \
                 keys for example, counts as wider.
-                Exit 0 when nothing is wider, 3 when something is, 1 when a policy has errors, 2 when one cannot be read.
+                Exit 0 when nothing is wider, 3 when something is, 1 when a policy has errors, 2 when one cannot be read \
+                or is a stored version of another environment.
                 """)
 
         @OptionGroup var policies: PolicyPair
@@ -44,7 +45,10 @@ struct PolicyPair: ParsableArguments {
     @Argument(help: "The new policy, in the same way.")
     var new: String
 
-    @Option(help: "Read both for this environment.")
+    @Argument(help: .hidden)
+    var more: [String] = []
+
+    @Option(help: "Read files for this environment; a stored version beside them must be of the same.")
     var environment: String?
 
     @OptionGroup var place: StorePlace
@@ -55,12 +59,18 @@ struct PolicyPair: ParsableArguments {
     var time: Int64 { at?.unixSeconds ?? nowSeconds() }
 
     func validate() throws {
+        if let third = more.first {
+            throw ValidationError(
+                "`\(shown(third))` is a third policy, and two are compared; put files that are one policy in one folder and "
+                    + "name that, or a stored version (`active`, a number, digits of its hash)")
+        }
         guard old != "-" || new != "-" else {
             throw ValidationError("standard input can be read once only; give one of the policies as a file")
         }
     }
 
     func load() throws -> (old: LoadedPolicy, new: LoadedPolicy) {
+        if !PolicyOperand.isPath(old), !PolicyOperand.isPath(new) { try PolicyOperand.refuse(environment: environment) }
         let before = try PolicyOperand.load(old, environment: environment, place: place)
         let after = try PolicyOperand.load(new, environment: environment, place: place)
         // What services have published stays when files are applied, so it belongs to what they would become.

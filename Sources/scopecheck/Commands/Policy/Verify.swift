@@ -22,7 +22,7 @@ extension PolicyCommand {
         @Argument(help: "Policy files and folders, or a stored version.")
         var files: [String] = []
 
-        @Option(help: "Environment that the policy is read for.")
+        @Option(help: "Environment that the files are read for.")
         var environment: String?
 
         @Option(help: "JWK set of the Ed25519 keys whose signatures count.")
@@ -35,6 +35,12 @@ extension PolicyCommand {
 
         @Flag(help: "Print the result as JSON.")
         var json = false
+
+        func validate() throws {
+            guard environment == nil || !files.isEmpty else {
+                throw ValidationError("--environment goes with policy files; name them, or leave it out")
+            }
+        }
 
         func run() throws {
             let document = try readInput(trustedKeys, bytesMax: TrustedSigners.fileBytesMax)
@@ -63,8 +69,8 @@ extension PolicyCommand {
         }
 
         private func versionOfFiles() throws -> Digest {
-            if files.count == 1, !PolicyOperand.isPath(files[0]) {
-                return try PolicyCommand.version(named: files[0], place)
+            if let stored = try PolicyOperand.storedVersion(among: files, environment: environment) {
+                return try PolicyCommand.named(stored, place).version
             }
             let loaded = try LoadedPolicy(paths: files, environment: environment)
             return PolicyStore.version(ofSource: loaded.source.span)
@@ -75,7 +81,7 @@ extension PolicyCommand {
             guard json else {
                 if let file {
                     printOut(file.statement.text)
-                    if let time = serialTime(file.statement) { printOut("serial as a time \(time)\n") }
+                    if let time = file.statement.serialAsTime { printOut("serial as a time \(time)\n") }
                     for (keyID, verdict) in signatures {
                         printOut("signature of \(shown(keyID)), Ed25519: \(Verify.words(for: verdict))\n")
                     }
@@ -90,22 +96,8 @@ extension PolicyCommand {
                 object.add("error", string: "\(refusal)")
             }
             if let statement = file?.statement {
-                object.add("action", string: statement.leaving == nil ? "apply" : "rollback")
-                object.add("version", string: statement.version.description)
-                object.add("serial", number: Int64(clamping: statement.serial))
-                if let time = serialTime(statement) { object.add("serial_as_time", string: time) }
-                if let leaving = statement.leaving {
-                    object.add("from", string: leaving.version.description)
-                    object.add("from_serial", number: Int64(clamping: leaving.serial))
-                }
-                let list = signatures.map { keyID, verdict in
-                    var one = JSONObjectWriter()
-                    one.add("kid", string: keyID)
-                    one.add("algorithm", string: SignatureAlgorithm.ed25519.name)
-                    one.add("result", string: verdict.rawValue)
-                    return one.text()
-                }
-                object.add("signatures", json: [0x5B] + Array(list.joined(separator: [0x2C])) + [0x5D])
+                object.add(statement)
+                object.add(signatures: signatures.map { ($0, $1.rawValue) })
             }
             printOut(object.text() + [0x0A])
         }
@@ -116,13 +108,6 @@ extension PolicyCommand {
             case .wrong: "wrong: not made by the trusted key of that name over this statement"
             case .untrusted: "does not count: none of the trusted keys has that name"
             }
-        }
-
-        /// `policy sign` takes the time for the serial unless it is told another: nothing else says when it was signed. Nil
-        /// for what is no time since 2020, and for one to come.
-        private func serialTime(_ statement: PolicyStatement) -> String? {
-            let seconds = Int64(clamping: statement.serial)
-            return (1_577_836_800...max(1_577_836_800, nowSeconds())).contains(seconds) ? timestamp(seconds) : nil
         }
     }
 }
