@@ -7,10 +7,25 @@ internal import Signatures
 /// What names a policy on a command line: a file or folder, or a version that is stored: `active`, the number of an
 /// activation (`12`), its label (`12.2c26b46b68ffc68f`), or 8 or more hexadecimal digits that a version begins with.
 enum PolicyOperand {
-    /// Whether an argument is a path: it is there, or is written as one.
+    /// Whether an argument is a path: it is written as one, or is there and is not written as a version. A file in the
+    /// current folder must not take the place of the version that something is compared with: `./active` names it.
     static func isPath(_ argument: String) -> Bool {
-        argument == "-" || argument.contains("/") || argument.hasSuffix(".yaml") || argument.hasSuffix(".yml")
-            || (try? Files.stamp(argument)) != nil
+        if argument == "-" || argument.contains("/") || argument.hasSuffix(".yaml") || argument.hasSuffix(".yml") {
+            return true
+        }
+        return !isVersion(argument) && (try? Files.stamp(argument)) != nil
+    }
+
+    private static func isVersion(_ argument: String) -> Bool {
+        let digits = Array("0123456789abcdefABCDEF".utf8)
+        func isHexadecimal(_ text: Substring) -> Bool {
+            text.utf8.count >= 8 && text.utf8.count <= 2 * Digest.count
+                && text.utf8.allSatisfy { digits.contains($0) }
+        }
+        func isNumber(_ text: Substring) -> Bool { !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } }
+        let parts = argument.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        if parts.count == 2 { return isNumber(parts[0]) && isHexadecimal(parts[1]) }
+        return argument == "active" || isNumber(parts[0]) || isHexadecimal(parts[0])
     }
 
     /// What names a stored version instead of files; nil for files.

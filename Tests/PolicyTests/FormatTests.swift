@@ -67,6 +67,10 @@ import Testing
             before: "a:\n    b: |2+ # why\n         one\n\n    c: >-\n     two\n     three\nd: 1\n",
             after: "a:\n  b: |2+ # why\n       one\n\n  c: >-\n    two\n    three\n\nd: 1\n"),
         Form(
+            name: "no blank line becomes part of a text that keeps its ends",
+            before: "a:\n    b: |+\n        one\n\n\n# of c\nc: >+\n    two\nd: |+\ne: 1\n",
+            after: "a:\n  b: |+\n    one\n\n\n# of c\nc: >+\n  two\nd: |+\ne: 1\n"),
+        Form(
             name: "a comment below a block text stays out of it",
             before: "a:\n    - |\n        one\n      # why\n    - b\n", after: "a:\n  - |\n    one\n  # why\n  - b\n"),
         Form(

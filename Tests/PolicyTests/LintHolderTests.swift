@@ -107,6 +107,52 @@ import Testing
         try LintTests.check(rule)
     }
 
+    @Test func closedAtTheIssuerOfTheService() throws {
+        func text(_ unknown: String) -> String {
+            """
+            scopecheck: 1
+            issuers:
+              - issuer: https://a.example.com
+                audience: https://api.example.com
+                keys: { discovery: true }
+                unknown_clients: \(unknown)
+              - issuer: https://b.example.com
+                audience: https://api.example.com
+                keys: { discovery: true }
+                unknown_clients: deny
+            scopes: { x: {}, y: {} }
+            services:
+              one:
+                hosts: [api.example.com]
+                forward_token: never
+                issuers: [https://b.example.com]
+                routes:
+                  - { match: GET /x, scopes: x }
+                  - { match: GET /y, scopes: y }
+            clients:
+              ca: { issuer: https://a.example.com, scopes: [x] }
+              cb: { issuer: https://b.example.com, scopes: [y] }
+            tests: [{ request: GET https://api.example.com/y, token: none, expect: deny }]
+            """
+        }
+        for unknown in ["deny", "allow"] {
+            let found = try LintTests.lint(text(unknown)).findings.filter { $0.rule == "closed_route" }
+            #expect(found.map(\.message) == ["no client can use `GET /x`: none is granted all that it requires"], "\(unknown)")
+        }
+    }
+
+    @Test func whatHasEndedIsHeldByNobody() throws {
+        let text = LintHolderTests.policy(
+            scopes: "  read: {}\n  write: { until: 2026-11-01T00:00:00Z }",
+            clients: "  web: { scopes: read }\n  job: { scopes: write }")
+        let messages = try LintTests.lint(text).findings.filter { $0.rule != "scope_ended" }.map(\.message)
+        #expect(
+            messages == [
+                "no client can use `POST /a`: none is granted all that it requires",
+                "no route opens with what `job` is granted",
+            ])
+    }
+
     @Test func exactlyTwoWeeks() throws {
         let text = LintHolderTests.policy(
             clients:

@@ -74,6 +74,7 @@ extension LineLayout {
             addVerbatim(blank, width: width ?? column, column)
             at = min(blank.upperBound + 1, source.count)
         }
+        lines[lines.count - 1].keepsLineEnds = true
     }
 
     private mutating func addVerbatim(_ bytes: Range<Int>, width: Int, _ column: Int) {

@@ -54,7 +54,7 @@ extension LineLayout {
             if line.opensSection {
                 var place = result.count
                 while place > 0, result[place - 1].kind == .comment, result[place - 1].indent == 0 { place -= 1 }
-                if !isFirst, place > 0, result[place - 1].kind != .blank {
+                if !isFirst, place > 0, result[place - 1].kind != .blank, !result[place - 1].keepsLineEnds {
                     result.insert(Line(kind: .blank), at: place)
                 }
                 isFirst = false

@@ -26,6 +26,8 @@ struct LineLayout {
         var commentColumn = 0
         /// A top-level key stands first.
         var opensSection = false
+        /// The last line of a text with `+`: blank lines behind it are part of the text.
+        var keepsLineEnds = false
     }
 
     /// A block collection that is open; columns of its members before and after.

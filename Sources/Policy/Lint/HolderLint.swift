@@ -8,17 +8,13 @@ extension PolicyLinter {
     private struct Holdings {
         /// For each issuer, by scope; nil for an issuer whose clients may hold anything.
         var byIssuer: [[Bool]?]
-
-        func holds(_ issuers: [UInt16], _ scope: UInt16) -> Bool {
-            issuers.contains { byIssuer[Int($0)]?[Int(scope)] ?? true }
-        }
     }
 
     func checkHolders() {
         guard !model.clients.isEmpty else { return }
         let holdings = makeHoldings()
-        checkGranted(holdings)
-        checkClosedRoutes(holdings)
+        let missing = checkGranted(holdings)
+        checkClosedRoutes(holdings, missing: missing)
         checkIdleClients()
     }
 
@@ -27,8 +23,10 @@ extension PolicyLinter {
         guard client.excess != .alert else { return nil }
         var result = Set(client.scopes)
         for grant in client.grants where grant.until > now { result.formUnion(grant.scopes) }
-        return result
+        return result.filter { !hasEnded($0) }
     }
+
+    private func hasEnded(_ scope: UInt16) -> Bool { model.scopes[Int(scope)].until.map { $0 <= now } ?? false }
 
     private func makeHoldings() -> Holdings {
         var byIssuer: [[Bool]?] = model.issuers.map { issuer in
@@ -44,8 +42,10 @@ extension PolicyLinter {
         return Holdings(byIssuer: byIssuer)
     }
 
-    private func checkGranted(_ holdings: Holdings) {
-        guard holdings.byIssuer.allSatisfy({ $0 != nil }) else { return }
+    /// - Returns: the scopes of which it said that they are required and nobody has them.
+    private func checkGranted(_ holdings: Holdings) -> Set<UInt16> {
+        guard holdings.byIssuer.allSatisfy({ $0 != nil }) else { return [] }
+        var missing: Set<UInt16> = []
         var isHeld = [Bool](repeating: false, count: model.scopes.count)
         for scopes in holdings.byIssuer {
             for (scope, isHeldThere) in (scopes ?? []).enumerated() where isHeldThere { isHeld[scope] = true }
@@ -61,9 +61,11 @@ extension PolicyLinter {
         for service in model.portServices {
             for scope in service.all + service.any { isPortScope[Int(scope)] = true }
         }
-        for (index, scope) in model.scopes.enumerated() where !isHeld[index] && scope.replacedBy.isEmpty {
+        for (index, scope) in model.scopes.enumerated()
+        where !isHeld[index] && scope.replacedBy.isEmpty && !hasEnded(UInt16(index)) {
             let here = place(scope: index)
             if let requirer = requirers[index] {
+                missing.insert(UInt16(index))
                 let there = place(service: requirer.service, route: requirer.route)
                 add(
                     .requiredButNotGranted, at: here,
@@ -76,6 +78,7 @@ extension PolicyLinter {
                     mend: "grant it to a client or role, or remove it")
             }
         }
+        return missing
     }
 
     private func forEachRequirement(_ body: ((service: Int, route: Int), [UInt16], [UInt16]) -> Void) {
@@ -95,16 +98,14 @@ extension PolicyLinter {
         var any: [UInt16]
     }
 
-    private func checkClosedRoutes(_ holdings: Holdings) {
+    private func checkClosedRoutes(_ holdings: Holdings, missing: Set<UInt16>) {
         let holders = model.clients.map { (issuer: $0.issuer, scopes: held($0)) }
         var isOpen: [Demand: Bool] = [:]
         forEachRequirement { index, all, any in
             let issuers = model.services[index.service].issuers
             guard issuers.allSatisfy({ holdings.byIssuer[Int($0)] != nil }) else { return }
-            // A scope that nobody holds has been reported where it is declared.
-            guard all.allSatisfy({ holdings.holds(issuers, $0) }),
-                any.isEmpty || any.contains(where: { holdings.holds(issuers, $0) })
-            else { return }
+            // It has been said where the scope is declared.
+            guard missing.isDisjoint(with: all), any.isEmpty || !missing.isSuperset(of: any) else { return }
             let demand = Demand(issuers: issuers, all: all, any: any)
             let answer: Bool
             if let known = isOpen[demand] {

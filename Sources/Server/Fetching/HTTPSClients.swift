@@ -42,6 +42,9 @@ final class HTTPSClients: Sendable {
         var isStopped = false
     }
 
+    /// Of a file of certificate authorities; those that systems come with have some 250 KB.
+    static let authorityBytesMax = 4 << 20
+
     private let timeoutMilliseconds: Int64
     private let connectionsMax: Int
     private let state = Mutex(State())
@@ -167,7 +170,9 @@ final class HTTPSClients: Sendable {
         tls.shutdownTimeout = .milliseconds(100)
         if let authorityFile {
             do {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+                // Not by name: a pipe would hold up a thread that fetches for all issuers.
+                let file = try Files.read(authorityFile, bytesMax: HTTPSClients.authorityBytesMax)
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(file.bytes))
             } catch {
                 throw .notReachable("the certificate authorities `\(authorityFile)` cannot be read: \(error)")
             }
