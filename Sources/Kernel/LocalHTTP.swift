@@ -14,6 +14,9 @@ public enum LocalHTTPError: Error, Equatable, Sendable, CustomStringConvertible 
     /// The answer has more bytes than the caller takes.
     case tooLarge(address: ListenAddress, bytesMax: Int)
 
+    /// The problem of whoever is not let in, among others.
+    public static let closedAtOnce = "it closed the connection"
+
     public var description: String {
         switch self {
         case .system(let error):
@@ -71,7 +74,7 @@ public enum LocalHTTP {
             throw .badResponse(address: address, problem: "\(error)")
         }
         guard let response = HTTPResponseText(received) else {
-            let problem = received.isEmpty ? "it closed the connection" : "it sent no complete HTTP head"
+            let problem = received.isEmpty ? LocalHTTPError.closedAtOnce : "it sent no complete HTTP head"
             throw .badResponse(address: address, problem: problem)
         }
         guard let body = response.body else {

@@ -31,6 +31,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Nobody listens at the address that was to be connected to.
     public var isNobodyThere: Bool { call == "connect" && (code == ENOENT || code == ECONNREFUSED) }
 
+    /// This user may not.
+    public var isForbidden: Bool { code == EACCES || code == EPERM }
+
     /// What happened, where, and what to do next.
     public var description: String {
         if let detail { return detail }

@@ -34,8 +34,7 @@ public final class Daemon {
     /// Of these connections the log has told.
     private var refusedPeers: UInt64 = 0
     private var listeners: [Listener] = []
-    private var adminSocket: ListeningSocket?
-    private var documentSocket: ListeningSocket?
+    private var sideSockets = SideSockets()
     private var controls: [WorkerControl] = []
     private var threads: [SystemThread] = []
     private var libFCGIThreads: [SystemThread] = []
@@ -102,8 +101,12 @@ public final class Daemon {
         var poll = try Epoll(capacity: 8)
         try startWorkers()
         let libFCGIWorkers = try makeLibFCGIWorkers()
-        let admin = try startAdmin()
-        let documents = try startDocuments()
+        let publications = policies.makePublicationDesk(
+            storeFolder: settings.store, mapBytes: settings.storeMapBytes)
+        var sideListeners = SideListeners()
+        try sideListeners.start(makeAdmin(publications))
+        try sideListeners.start(makeDocuments())
+        try sideListeners.start(makePublications(publications))
         try revocations.start()
         try transactions?.start()
         try drift?.start()
@@ -114,10 +117,7 @@ public final class Daemon {
         manager.stopping()
         announceDrain(signals)
         let isClean = drain()
-        admin?.listener.requestStop()
-        admin?.thread.join()
-        documents?.listener.requestStop()
-        documents?.thread.join()
+        sideListeners.stop()
         drift?.stop()
         transactions?.stop()
         revocations.stop()
@@ -226,8 +226,9 @@ public final class Daemon {
 
     private func openListeners() throws {
         var inherited = try InheritedSockets.take()
-        if let admin = settings.admin { adminSocket = try socket(for: admin, &inherited) }
-        if let documents = settings.documents { documentSocket = try socket(for: documents, &inherited) }
+        sideSockets.admin = try settings.admin.map { try socket(for: $0, &inherited) }
+        sideSockets.documents = try settings.documents.map { try socket(for: $0, &inherited) }
+        sideSockets.publications = try settings.publications.map { try socket(for: $0, &inherited) }
         for wanted in settings.listeners {
             let socket = try socket(for: wanted, &inherited)
             listeners.append(
@@ -311,15 +312,12 @@ public final class Daemon {
             wallClock: clock, log: log)
     }
 
-    private func startAdmin() throws -> (listener: AdminListener, thread: SystemThread)? {
-        guard let socket = adminSocket else { return nil }
+    private func makeAdmin(_ publications: PublicationDesk) throws -> AdminListener? {
+        guard let socket = sideSockets.admin else { return nil }
         let desk = ExplanationDesk(board: board, store: store, clock: clock, introspections: introspections)
         let report = StatusReport(
             policies: policies, revocations: revocations,
-            listeners: listeners.map { ($0.socket.address.description, $0.wire.name) }
-                + [("admin", adminSocket), ("documents", documentSocket)].compactMap { name, socket in
-                    socket.map { ($0.address.description, name) }
-                },
+            listeners: listeners.map { ($0.socket.address.description, $0.wire.name) } + sideSockets.listed,
             startedAt: clock.nowSeconds(), clock: clock, remarks: remarks)
         let controls = self.controls
         var routes = AdminRoutes(
@@ -331,23 +329,26 @@ public final class Daemon {
             explain: { facts, bytes, at in desk.explain(facts, bytes, at) }, revocations: revocations,
             transactionKeys: transactionKeySet, policies: PolicyVersions(store: store),
             uploads: PolicyUploads(policies, storeFolder: settings.store, log: log),
-            publications: PublicationUploads(
-                policies.makePublicationDesk(storeFolder: settings.store, mapBytes: settings.storeMapBytes)))
+            publications: PublicationUploads(publications))
         routes.shadow = policies.shadow
-        let listener = try AdminListener(
-            socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
-        return (listener, try listener.start())
+        return try AdminListener(socket: socket, peerUserIDs: [0, Accounts.ownUserID], routes: routes, log: log)
     }
 
-    private func startDocuments() throws -> (listener: DocumentListener, thread: SystemThread)? {
-        guard let socket = documentSocket else { return nil }
+    private func makeDocuments() throws -> DocumentListener? {
+        guard let socket = sideSockets.documents else { return nil }
         let routes = DocumentRoutes(
             metadata: { [board, store] host, path in
                 guard let snapshot = board.snapshot else { return nil }
                 return try store.metadata(snapshot.version, host: host, path: path)
             }, transactionKeys: transactionKeySet)
-        let listener = try DocumentListener(socket: socket, routes: routes, log: log)
-        return (listener, try listener.start())
+        return try DocumentListener(socket: socket, routes: routes, log: log)
+    }
+
+    private func makePublications(_ desk: PublicationDesk) throws -> PublicationListener? {
+        guard let socket = sideSockets.publications, let wanted = settings.publications else { return nil }
+        let uploads = PublicationUploads(desk, pauseAfterRefusalMilliseconds: 100)
+        return try PublicationListener(
+            socket: socket, peerUserIDs: wanted.namesPeers ? wanted.peerUserIDs : nil, publications: uploads, log: log)
     }
 
     private var transactionKeySet: (@Sendable () -> [UInt8])? {

@@ -20,6 +20,8 @@ public struct DaemonSettings: Sendable {
     public var admin: ListenerSettings?
     /// Where metadata of protected resources and the keys of transaction tokens are published.
     public var documents: ListenerSettings?
+    /// Where services publish, apart from the admin listener.
+    public var publications: ListenerSettings?
     /// nil where no transaction tokens are made.
     public var transactions: TransactionSettings?
     /// What services publish is held against the policy; nil does not look.
@@ -77,11 +79,12 @@ public struct ListenerSettings: Sendable {
         case spop
         case admin
         case documents
+        case publications
 
         var wire: Wire {
             switch self {
             case .fastCGI, .libFCGI: .fastCGI
-            case .http, .admin, .documents: .http
+            case .http, .admin, .documents, .publications: .http
             case .spop: .spop
             }
         }
@@ -94,6 +97,8 @@ public struct ListenerSettings: Sendable {
     /// Users whose processes may connect to a unix socket. Unless said: root, our own, the socket's owner, and the
     /// user that has the name of the socket's group (`www-data`).
     public var peerUserIDs: [UInt32]
+    /// Somebody has said who.
+    public var namesPeers = false
 
     public init(
         kind: Kind, address: ListenAddress, permissions: SocketFilePermissions = SocketFilePermissions(),
@@ -114,6 +119,7 @@ public struct ListenerSettings: Sendable {
         case .spop: "spop"
         case .admin: "admin"
         case .documents: "documents"
+        case .publications: "publications"
         }
     }
 

@@ -4,7 +4,7 @@ internal import Octets
 internal import Tokens
 
 /// Publications and decisions on them, at the daemon.
-extension DaemonPlace {
+extension DaemonAddress {
     /// Sends a line of JSON about publications, with the user's name, and, behind it, further bytes.
     func send(_ path: String, _ members: [(String, String)], after line: [UInt8]? = nil) throws -> Answer {
         var object = JSONObjectWriter()

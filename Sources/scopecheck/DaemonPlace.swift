@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Kernel
 
 /// The running daemon, which answers commands on its admin socket.
-struct DaemonPlace: ParsableArguments {
+struct DaemonPlace: ParsableArguments, DaemonAddress {
     /// Where README.md puts it.
     static let usualAdmin = "/run/scopecheck/admin.sock"
 
@@ -12,6 +12,12 @@ struct DaemonPlace: ParsableArguments {
     var admin: AddressArgument?
 
     var address: ListenAddress { admin?.address ?? .unix(path: DaemonPlace.usualAdmin) }
+
+    var wanted: String { "the daemon's admin address" }
+
+    func hint(_ error: LocalHTTPError) -> String {
+        admin == nil ? "; give --admin unix:PATH of the daemon" : ""
+    }
 
     /// How long an answer is waited for, milliseconds.
     enum Patience: Int64 {
@@ -38,6 +44,20 @@ struct DaemonPlace: ParsableArguments {
             "scopecheck: refused\(object?.string("reason").map { " (\($0))" } ?? ""): \(error)\n"
         }
     }
+}
+
+/// Where a daemon is asked.
+protocol DaemonAddress {
+    var address: ListenAddress { get }
+    /// What kind of address it has to be, with an article.
+    var wanted: String { get }
+    /// What to do when there is no answer, behind the error's own words; may be empty.
+    func hint(_ error: LocalHTTPError) -> String
+}
+
+extension DaemonAddress {
+    typealias Answer = DaemonPlace.Answer
+    typealias Patience = DaemonPlace.Patience
 
     /// Asks once, and ends the command when there is no answer.
     /// - Parameter otherwise: what else can be done where nobody listens.
@@ -51,7 +71,8 @@ struct DaemonPlace: ParsableArguments {
                 method, target, at: address, headers: headers, body: body,
                 contentType: method == "POST" ? contentType : nil, deadlineMilliseconds: patience.rawValue)
         } catch {
-            var hint = admin == nil ? "; give --admin unix:PATH of the daemon\(otherwise)" : ""
+            var hint = hint(error)
+            if !hint.isEmpty { hint += otherwise }
             if case .unix(let path) = address, !path.hasPrefix("/") {
                 hint = "; that is a path from this folder, a whole one is written as `unix:\(DaemonPlace.usualAdmin)`"
             }
@@ -61,7 +82,7 @@ struct DaemonPlace: ParsableArguments {
         let answer = Answer(status: response.status, body: response.body)
         // A listener for proxies denies without a body.
         guard answer.status == 200 || answer.object != nil else {
-            throw fail("`\(address)` answered \(answer.status); give the daemon's admin address")
+            throw fail("`\(address)` answered \(answer.status); give \(wanted)")
         }
         return answer
     }

@@ -56,6 +56,8 @@ class Publisher(Stage):
         super().__init__()
         self.signer = self.make_key("ci")
         self.more = more
+        # Where publications go, when not to the admin socket.
+        self.publications = None
         self.policy.write_text(self.policy_text())
         self.options = options
 
@@ -75,8 +77,8 @@ class Publisher(Stage):
 
     def publish(self, text=ROUTES, *flags, service="orders", key=None, check=None):
         """(exit status, the daemon's answer)"""
-        arguments = ["publish", "--service", service, "--key", key or self.signer[0], "--admin", self.served.admin,
-                     "--json", *flags]
+        arguments = ["publish", "--service", service, "--key", key or self.signer[0],
+                     "--address", self.publications or self.served.admin, "--json", *flags]
         if text is not None:
             arguments.append(self.write("published.yaml", text))
         status, out, err = cli(*arguments)
@@ -108,10 +110,10 @@ class Publisher(Stage):
         return answer.header("X-Scope-Reason")
 
     def post(self, path, body):
-        """Sends exact bytes to the admin listener: (status, answer)."""
+        """Sends exact bytes to where publications go: (status, answer)."""
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.served.admin.removeprefix("unix:"))
+        connection.sock.connect((self.publications or self.served.admin).removeprefix("unix:"))
         connection.request("POST", path, body, {"Content-Type": "application/octet-stream"})
         response = connection.getresponse()
         return response.status, json.loads(response.read())

@@ -6,7 +6,7 @@ internal import Octets
 ///
 /// Whoever may connect is the daemon's own user, or root. A browser of such a user cannot: it reaches no unix socket,
 /// and over TCP a request is taken for a host of this machine only, and without `Origin` where it changes something.
-final class AdminListener: Sendable {
+final class AdminListener: SideListener {
     static let requestMillisecondsMax: Int64 = 2_000
     static let bodyBytesMax = 65_536
 

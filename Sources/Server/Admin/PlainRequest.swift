@@ -92,6 +92,8 @@ struct PlainLimits: Sendable {
     var bodyBytesMax = 0
     /// Targets of a POST whose body is not read here, but handed on with its connection as soon as the head was read.
     var streamedPaths: [String] = []
+    /// Hands on every POST with a body, whatever its target.
+    var streamsEveryPost = false
     /// Of such a body.
     var streamedBytesMax = 0
 
@@ -140,7 +142,7 @@ struct PlainRequestReader: ~Copyable {
         switch connection.next(&buffer) {
         case .needBytes: return .needBytes
         case .close: return .refuse(400)
-        case .refuse(413) where limits.bodyBytesMax > 0:
+        case .refuse(413) where limits.bodyBytesMax > 0 || limits.streamedBytesMax > 0:
             hasBody = true
             return nextWithBody(buffer.bytes)
         case .refuse(let status): return .refuse(Int(status))
@@ -213,7 +215,7 @@ struct PlainRequestReader: ~Copyable {
     }
 
     private func isStreamed(_ request: PlainRequest) -> Bool {
-        request.method == "POST" && limits.streamedPaths.contains(request.target)
+        request.method == "POST" && (limits.streamsEveryPost || limits.streamedPaths.contains(request.target))
     }
 
     /// Where the value of the one Content-Length stands, blanks around it left out; nil unless there is exactly one.

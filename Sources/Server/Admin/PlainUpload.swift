@@ -64,19 +64,22 @@ final class PlainUpload: Sendable {
     /// Has a thread of its own answer, and end the connection.
     /// - Parameters:
     ///   - endTurn: called before the answer is sent: whoever reads it may ask again at once.
+    ///   - endThread: called when the answer is sent, or cannot be.
     ///   - answer: what it throws is answered too, that the body did not come to its end among it.
     /// - Returns: nil when the thread will answer.
     func answerOnThread(
-        name: String, endTurn: @escaping @Sendable () -> Void,
+        name: String, endTurn: @escaping @Sendable () -> Void, endThread: @escaping @Sendable () -> Void = {},
         _ answer: @escaping @Sendable (PlainUpload) throws -> PlainAnswer
     ) -> PlainAnswer? {
         do throws(SystemError) {
             _ = try SystemThread.start(
-                name: name, stackBytes: 1 << 20, context: Turn(upload: self, answer: answer, endTurn: endTurn)
+                name: name, stackBytes: 1 << 20,
+                context: Turn(upload: self, answer: answer, endTurn: endTurn, endThread: endThread)
             ) { $0.run() }
             return nil
         } catch {
             endTurn()
+            endThread()
             return .failure(503, "no thread for the request: \(error); try again in a while")
         }
     }
@@ -85,14 +88,16 @@ final class PlainUpload: Sendable {
         private let upload: PlainUpload
         private let answer: @Sendable (PlainUpload) throws -> PlainAnswer
         private let endTurn: @Sendable () -> Void
+        private let endThread: @Sendable () -> Void
 
         init(
             upload: PlainUpload, answer: @escaping @Sendable (PlainUpload) throws -> PlainAnswer,
-            endTurn: @escaping @Sendable () -> Void
+            endTurn: @escaping @Sendable () -> Void, endThread: @escaping @Sendable () -> Void
         ) {
             self.upload = upload
             self.answer = answer
             self.endTurn = endTurn
+            self.endThread = endThread
         }
 
         func run() {
@@ -107,6 +112,7 @@ final class PlainUpload: Sendable {
             }
             endTurn()
             upload.finish(result)
+            endThread()
         }
     }
 

@@ -91,7 +91,8 @@ public struct ConfigurationFile {
         for node in items(top["spop"]) { addListener(node, .spop, allowsRemote, &settings) }
         if let admin = top["admin"] { settings.admin = listener(admin, .admin, false) }
         if let documents = top["documents"] { settings.documents = listener(documents, .documents, allowsRemote) }
-        refuseRepeatedAddresses(settings, items(top["fastcgi"]) + items(top["http"]) + items(top["spop"]))
+        if let node = top["publications"] { settings.publications = listener(node, .publications, allowsRemote) }
+        refuseRepeatedAddresses(settings, top)
         readLimits(top["limits"], &settings)
         readKeys(top["keys"], &settings)
         readTransactions(top["transaction_tokens"], &settings)
@@ -202,8 +203,7 @@ public struct ConfigurationProblems: Error, CustomStringConvertible {
 
 private let topKeys = [
     "policy", "environment", "store", "store_map_bytes", "workers", "fastcgi", "http", "spop", "admin", "allow_remote",
-    "limits",
-    "keys", "token_cache", "denial_log", "documents", "transaction_tokens",
+    "limits", "keys", "token_cache", "denial_log", "documents", "publications", "transaction_tokens",
     "policy_signatures", "drift",
 ]
 private let limitKeys = [

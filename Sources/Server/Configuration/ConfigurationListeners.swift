@@ -108,16 +108,20 @@ extension ConfigurationFile {
             }
         }
         result.peerUserIDs = users
+        result.namesPeers = true
     }
 
     /// Two listeners on one address: the second would find the first one answering.
-    mutating func refuseRepeatedAddresses(_ settings: DaemonSettings, _ nodes: [Node]) {
+    mutating func refuseRepeatedAddresses(_ settings: DaemonSettings, _ top: [String: Node]) {
         var seen: Set<ListenAddress> = []
-        if let address = settings.admin?.address { seen.insert(address) }
-        if let address = settings.documents?.address { seen.insert(address) }
+        let single = [
+            ("admin", settings.admin), ("documents", settings.documents), ("publications", settings.publications),
+        ]
+        var placed = single.compactMap { name, listener in top[name].flatMap { node in listener.map { (node, $0) } } }
+        let nodes = items(top["fastcgi"]) + items(top["http"]) + items(top["spop"])
         // A listener that was refused has no settings; then its own problem is told first.
-        guard nodes.count == settings.listeners.count else { return }
-        for (node, listener) in zip(nodes, settings.listeners) {
+        if nodes.count == settings.listeners.count { placed += zip(nodes, settings.listeners) }
+        for (node, listener) in placed {
             // Port 0 is a different port each time.
             if case .tcp(_, 0) = listener.address { continue }
             if seen.insert(listener.address).inserted { continue }

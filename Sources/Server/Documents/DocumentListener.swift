@@ -3,7 +3,7 @@ internal import PolicyTables
 
 /// The thread that answers with public documents: metadata of protected resources (RFC 9728 §3) and the keys of
 /// transaction tokens. Everybody may read them; a browser from any page too.
-final class DocumentListener: Sendable {
+final class DocumentListener: SideListener {
     /// One document is one small read; who takes longer is not served.
     static let requestMillisecondsMax: Int64 = 500
 

@@ -4,7 +4,7 @@ internal import PolicyTables
 internal import Store
 internal import Tokens
 
-/// Publications and proposals over the admin listener.
+/// Publications and proposals over the admin listener; the first of them also over the one for publications.
 ///
 ///     POST /policy/publications        one line of JSON `{"note":"…","author":"…"}`, a line feed, the signed publication
 ///     POST /policy/proposals/approve   {"id":"3f2a…","note":"…","author":"…"}

@@ -4,15 +4,31 @@ internal import PolicyTables
 internal import Synchronization
 
 /// Requests about publications, each on a thread of its own: judging one takes as long as the policy takes to compile.
+///
+/// Each listener has one of these. Of its publications one at a time asks for the desk's turn, so that an approval waits
+/// for at most one of each listener, however many are being delivered.
 final class PublicationUploads: Sendable {
     /// A publication is up to 4 MiB of memory until it is judged, and they are judged one after the other.
-    private static let waitingMax = 8
+    static let waitingMax = 8
+    /// With those whose peer has not read its answer yet.
+    static let threadsMax = 32
+
+    private struct Turns {
+        var waiting = 0
+        var threads = 0
+    }
 
     private let requests: PublicationRequests
-    private let waiting = Mutex(0)
+    private let turns = Mutex(Turns())
+    private let pauseNanoseconds: Int64
+    /// Before this time none is judged, nanoseconds of the monotonic clock.
+    private let notBefore = Mutex<Int64>(0)
 
-    init(_ desk: PublicationDesk) {
+    /// - Parameter pauseAfterRefusalMilliseconds: each refused publication is a line in the log and most of them a child
+    ///   process, which whoever needs no key for it must not have as fast as the machine can.
+    init(_ desk: PublicationDesk, pauseAfterRefusalMilliseconds: Int64 = 0) {
         requests = PublicationRequests(desk: desk)
+        pauseNanoseconds = pauseAfterRefusalMilliseconds * 1_000_000
     }
 
     /// - Returns: nil for a request of others.
@@ -29,19 +45,34 @@ final class PublicationUploads: Sendable {
         let isPublication = request.path == PublicationRequests.publishPath
         guard upload.bodyBytes <= (isPublication ? PublicationRequests.bodyBytesMax : PublicationRequests.lineBytesMax)
         else { return .failure(413, "the body is too long for this request") }
-        let hasTurn = waiting.withLock { count in
-            guard count < PublicationUploads.waitingMax else { return false }
-            count += 1
+        let hasTurn = turns.withLock { turns in
+            guard turns.waiting < PublicationUploads.waitingMax, turns.threads < PublicationUploads.threadsMax else {
+                return false
+            }
+            turns.waiting += 1
+            turns.threads += 1
             return true
         }
         guard hasTurn else { return .failure(503, "too many publications are being judged; try again in a while") }
         return upload.answerOnThread(
-            name: "publication", endTurn: { [self] in waiting.withLock { $0 -= 1 } }
-        ) { [requests] upload in
+            name: "publication", endTurn: { [self] in turns.withLock { $0.waiting -= 1 } },
+            endThread: { [self] in turns.withLock { $0.threads -= 1 } }
+        ) { [self] upload in
             var body: [UInt8] = []
             body.reserveCapacity(upload.bodyBytes)
             try upload.read { body += $0 }
-            return requests.answer(upload.request, body: body)
+            guard isPublication else { return requests.answer(upload.request, body: body) }
+            return judge(upload.request, body)
+        }
+    }
+
+    private func judge(_ request: PlainRequest, _ body: [UInt8]) -> PlainAnswer {
+        notBefore.withLock { notBefore in
+            let early = notBefore - SystemClock.monotonicNanoseconds()
+            if early > 0 { sleepMilliseconds(UInt32(clamping: (early + 999_999) / 1_000_000)) }
+            let answer = requests.answer(request, body: body)
+            if answer.status >= 400 { notBefore = SystemClock.monotonicNanoseconds() + pauseNanoseconds }
+            return answer
         }
     }
 }

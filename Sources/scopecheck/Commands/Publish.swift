@@ -14,7 +14,8 @@ struct Publish: ParsableCommand {
             nothing else may stand in it. How far it may go is said below `publishers` in the policy in force. What only \
             tightens decides at once; what would allow something that is denied waits until a person approves it \
             (scopecheck policy proposals). With --ttl the publication ends by itself, and then every request to the \
-            service is denied, until it is published again. Exit 0 when it decides, 1 when it is refused, 2 when it could \
+            service is denied, until it is published again. It goes to the daemon's `publications` listener, which takes \
+            nothing else, or to its admin socket. Exit 0 when it decides, 1 when it is refused, 2 when it could \
             not be done, 3 when it waits for approval.
             """)
 
@@ -45,7 +46,7 @@ struct Publish: ParsableCommand {
     @Option(name: [.customShort("m"), .customLong("message"), .customLong("note")], help: "Why, for the log.")
     var message: String?
 
-    @OptionGroup var daemon: DaemonPlace
+    @OptionGroup var daemon: PublicationPlace
 
     @Flag(help: "Print the daemon's answer as JSON.")
     var json = false

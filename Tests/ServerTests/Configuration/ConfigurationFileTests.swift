@@ -119,6 +119,25 @@ import Testing
         #expect(settings.denialLinesPerSecond == 7)
     }
 
+    @Test func whereServicesPublish() throws {
+        func publications(_ keys: String) throws -> ListenerSettings? {
+            try read("store: /s\npublications: { address: 'unix:p.sock'\(keys) }\n").get().publications
+        }
+        let usual = try #require(try publications(""))
+        #expect(usual.address == .unix(path: "/etc/scopecheck/p.sock"))
+        #expect(usual.permissions == SocketFilePermissions(mode: 0o660))
+        #expect(usual.name == "publications" && usual.kind == .publications && !usual.namesPeers)
+        let grouped = try #require(try publications(", mode: '0620', owner: root, group: root"))
+        #expect(grouped.permissions == SocketFilePermissions(mode: 0o620, ownerID: 0, groupID: 0))
+        #expect(!grouped.namesPeers, "whoever the file lets in")
+        let named = try #require(try publications(", peers: ['1234']"))
+        #expect(named.namesPeers && named.peerUserIDs == [1234])
+        let remote = "store: /s\nallow_remote: true\npublications: { address: '0.0.0.0:9001' }\n"
+        #expect(try read(remote).get().publications?.address.description == "0.0.0.0:9001")
+        #expect(try read("store: /s\npublications: { address: '127.0.0.1:1' }\n").get().publications != nil)
+        #expect(try read("store: /s\n").get().publications == nil)
+    }
+
     @Test func whatIsNotSaid() throws {
         let settings = try read("store: /s\nhttp: { address: 127.0.0.1:1 }\n").get()
         #expect(settings.policy == nil)
@@ -178,6 +197,24 @@ import Testing
         ("store: /s\nadmin: { address: 'unix:/a', mode: '0666' }\n", "2:36", "lets everyone"),
         ("store: /s\nhttp: [{ address: 'unix:/a' }, { address: 'unix:/a' }]\n", "2:32", "another listener"),
         ("store: /s\nadmin: { address: 'unix:/a' }\nhttp: { address: 'unix:/a' }\n", "3:7", "another listener"),
+        ("store: /s\npublication: { address: 'unix:/a' }\n", "2:1", "`publication` is not known"),
+        ("store: /s\npublications: 'unix:/a'\n", "2:15", "must be a mapping"),
+        ("store: /s\npublications: [{ address: 'unix:/a' }]\n", "2:15", "must be a mapping"),
+        ("store: /s\npublications: {}\n", "2:15", "no `address`"),
+        ("store: /s\npublications: { adress: 'unix:/a' }\n", "2:17", "`adress` is not known"),
+        ("store: /s\npublications: { address: 'unix:/a', profile: cgi }\n", "2:37", "`profile` is not known"),
+        ("store: /s\npublications: { address: 0.0.0.0:80 }\n", "2:26", "not a loopback"),
+        ("store: /s\npublications: { address: '127.0.0.1:1', group: root }\n", "2:48", "no effect on a TCP"),
+        ("store: /s\npublications: { address: 'unix:/a', peers: [] }\n", "2:44", "lists nobody"),
+        ("store: /s\npublications: { address: 'unix:/a', group: no-such-group }\n", "2:44", "no group"),
+        (
+            "store: /s\nadmin: { address: 'unix:/a' }\npublications: { address: 'unix:/a' }\n", "3:15",
+            "another listener"
+        ),
+        (
+            "store: /s\npublications: { address: 'unix:/a' }\nhttp: { address: 'unix:/a' }\n", "3:7",
+            "another listener"
+        ),
         ("store: /s\npolicy_signatures: { require: 2 }\n", "2:20", "without `trusted_keys`"),
         ("store: /s\npolicy_signatures: { trusted_keys: k }\n", "2:20", "without `require`"),
         ("store: /s\npolicy_signatures: { require: 0, trusted_keys: k }\n", "2:31", "from 1 to 64"),
