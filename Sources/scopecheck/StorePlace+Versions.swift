@@ -21,6 +21,16 @@ extension StorePlace {
         try accepted(try ask("POST", target, body: body, patience: .change, offline: offline))
     }
 
+    /// - Returns: nil when it may be made anew and a service published meanwhile: publications wait now.
+    func change(
+        _ target: String, body: [UInt8], mayBeMadeAnew: Bool,
+        offline: (_ store: String) throws -> (status: Int, body: [UInt8])
+    ) throws -> [UInt8]? {
+        let answer = try ask("POST", target, body: body, patience: .change, offline: offline)
+        if mayBeMadeAnew, answer.status == 409, JSONObject(answer.body)?.string("reason") == "overtaken" { return nil }
+        return try accepted(answer)
+    }
+
     /// The bytes that a version was read from, as many as its name promises.
     func source(of version: Digest) throws -> [UInt8] {
         var bytes: [UInt8] = []

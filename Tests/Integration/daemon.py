@@ -62,10 +62,10 @@ http: {{ address: "{http}" }}
 """
 
 
-def cli(*arguments, stdin=None, check=None, seconds=PATIENCE * 2):
-    """Runs one command of the binary: (exit status, stdout, stderr)."""
+def cli(*arguments, stdin=None, check=None, seconds=PATIENCE * 2, folder=None):
+    """Runs one command of the binary, in a folder: (exit status, stdout, stderr)."""
     result = subprocess.run([str(Settings.binary), *map(str, arguments)], input=stdin, text=True,
-                            capture_output=True, timeout=seconds)
+                            capture_output=True, timeout=seconds, cwd=folder)
     if check is not None and result.returncode != check:
         raise AssertionError(f"`scopecheck {' '.join(map(str, arguments))}` ended with {result.returncode} "
                              f"instead of {check}\n{result.stdout}{result.stderr}")

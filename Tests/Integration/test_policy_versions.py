@@ -103,6 +103,18 @@ def test_apply_log_show_and_rollback():
         stage.service.alive()
 
 
+def test_no_file_takes_the_place_of_a_version():
+    with Versions() as stage:
+        made = stage.apply(stage.narrow)
+        here = stage.folder / "checkout"
+        wide = stage.wide.read_text() if stage.wide.is_file() else POLICY
+        for name in ("active", "1", made["label"], made["version"], made["version"][:8]):
+            (here / name).mkdir(parents=True)
+            (here / name / "policy.yaml").write_text(wide)
+            cli("policy", "plan", name, f"./{name}", *stage.place(), check=3, folder=here)
+            cli("policy", "plan", f"./{name}", f"./{name}", *stage.place(), check=0, folder=here)
+
+
 def test_export():
     with Versions() as stage:
         stage.apply(stage.narrow)

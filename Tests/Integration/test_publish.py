@@ -532,3 +532,33 @@ def test_tests_that_were_published_hold_nobody_up():
             stage.served.admin, check=0)
         # What the service itself publishes must pass its tests.
         stage.refused("tests_failed", text + "# again\n")
+
+
+def test_a_service_that_publishes_all_the_time_keeps_nobody_from_changing_the_policy():
+    with Publisher() as stage:
+        stage.publish(check=0)
+        ended, published, failures = threading.Event(), [], []
+
+        def flood():
+            while not ended.is_set():
+                status, answer = stage.publish(ROUTES + f"# {len(published)}\n")
+                published.append(status)
+                if status:
+                    failures.append(answer)
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            for number in range(6):
+                wait_until(lambda: len(published) > number, "it publishes")
+                text = stage.policy_text(f"# change {number}\n")
+                cli("policy", "apply", stage.write("other.yaml", text), "-m", f"change {number}",
+                    "--admin", stage.served.admin, check=0)
+        finally:
+            ended.set()
+            thread.join()
+        assert not failures, failures
+        _, out, _ = cli("policy", "log", "-n", "1000", "--json", "--admin", stage.served.admin, check=0)
+        entries = [json.loads(line) for line in out.splitlines()]
+        notes = [entry["note"] for entry in entries if entry["kind"] == "apply"]
+        assert notes[::-1] == [f"change {number}" for number in range(6)], entries

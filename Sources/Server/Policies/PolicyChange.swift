@@ -170,10 +170,13 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
     case noVersion(String)
     case conflict(String)
     /// Another version decides than the one that the change was made for.
-    case moved
+    case moved(isPublication: Bool)
     /// What the change needs cannot be had.
     case unavailable(String)
     case full(String)
+
+    /// The name of a refusal because a service published meanwhile: publications wait now, and the change can be made anew.
+    static let overtaken = "overtaken"
 
     /// A stable name, for answers and logs.
     var name: String {
@@ -191,7 +194,7 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
         case .store(let error) where PolicyChangeRefusal.isFull(error): "store_full"
         case .store: "store_failed"
         case .conflict: "busy"
-        case .moved: "moved"
+        case .moved(let isPublication): isPublication ? PolicyChangeRefusal.overtaken : "moved"
         case .unavailable: "unavailable"
         case .full: "disk_full"
         }

@@ -18,7 +18,9 @@ extension PolicyDesk {
             let prepared = try issuers(of: version)
             let made = try changing.withLock { _ in
                 let held = try store.active()
-                if let expecting, held?.version != expecting { throw PolicyChangeRefusal.moved }
+                if let expecting, held?.version != expecting {
+                    throw PolicyChangeRefusal.moved(isPublication: held?.cause.kind == .publish)
+                }
                 let before = held?.number
                 let startedAt = SystemClock.monotonicNanoseconds()
                 let activation = try store.activate(
@@ -44,6 +46,12 @@ extension PolicyDesk {
 
     /// Applies a bundle that lies in a file and whose bytes are `version`.
     func apply(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws -> PolicyChange {
+        try hold.during { try applyHolding(version, bundle: bundle, request) }
+    }
+
+    private func applyHolding(
+        _ version: Digest, bundle: String, _ request: PolicyChangeRequest
+    ) throws -> PolicyChange {
         do {
             let approval = try signedApproval { signers throws(SigningRefusal) in
                 try signers.approval(ofApplying: version, request.signatures, rollbacks: request.rollbackSignatures)
@@ -79,6 +87,10 @@ extension PolicyDesk {
 
     /// Has an earlier version decide again: one pointer flip, under a new number.
     func rollback(_ request: PolicyChangeRequest) throws -> PolicyChange {
+        try hold.during { try rollbackHolding(request) }
+    }
+
+    private func rollbackHolding(_ request: PolicyChangeRequest) throws -> PolicyChange {
         do {
             // What was asked for is the step back from this one.
             let present = try store.active()?.version

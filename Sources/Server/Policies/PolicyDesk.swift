@@ -37,6 +37,8 @@ final class PolicyDesk: Sendable, Fetches {
     /// Held from before the pointer moves until the snapshot is published, so that what comes in is made one after the
     /// other and each caller is told of its own. Reading and compiling happen before it is taken.
     let changing = Mutex<Void>(())
+    /// What holds publications back while people change the policy.
+    let hold = PublicationHold()
     /// Versions whose tables this process has compared with their source.
     let compared = Mutex<Set<Digest>>([])
     /// Why what the store has does not decide; nil where nothing stands against it.
@@ -197,6 +199,10 @@ final class PolicyDesk: Sendable, Fetches {
     }
 
     private func load(_ places: PolicyPlaces, givesWay: Bool) throws -> PolicyChange {
+        try hold.during { try loadHolding(places, givesWay: givesWay) }
+    }
+
+    private func loadHolding(_ places: PolicyPlaces, givesWay: Bool) throws -> PolicyChange {
         var attempts = 32
         while true {
             attempts -= 1

@@ -37,6 +37,7 @@ final class PublicationDesk: Sendable {
     func publish(_ text: [UInt8], note: String, sender: String) throws -> Outcome {
         do {
             let publication = try SignedPublication.read(text)
+            host.waitForPeople()
             let outcome = try turn.withLock { _ in try take(publication, text, note: note, sender: sender) }
             write(outcome)
             return outcome

@@ -45,6 +45,8 @@ struct PublicationHost: Sendable {
         @Sendable (
             _ signed: [UInt8], _ against: Digest, _ term: PublicationReview.Term, _ origin: VersionOrigin
         ) throws -> PublicationVerdict
+    /// Returns when no change of people is under way.
+    var waitForPeople: @Sendable () -> Void = {}
     /// Makes a version the one that decides.
     /// - Throws: `Moved` unless the version `expecting` decides, or what keeps it from doing so.
     var activate: @Sendable (_ version: Digest, _ cause: ActivationCause, _ expecting: Digest) throws -> Change

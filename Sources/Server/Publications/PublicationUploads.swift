@@ -87,6 +87,7 @@ extension PolicyDesk {
             PublicationHost(
                 store: store, now: { [clock] in clock.nowSeconds() }, requiresSignatures: signing != nil,
                 judge: { try child.judge($0, $1, $2, $3) },
+                waitForPeople: { [hold] in hold.wait() },
                 activate: { [self] version, cause, expecting in
                     do {
                         let folder = activation.map { self.folder(of: $0) } ?? ""

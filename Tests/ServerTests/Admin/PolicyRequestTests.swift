@@ -84,7 +84,8 @@ private func post(_ path: String, _ length: String, _ body: String = "") -> Stri
         let none: [UInt8] = []
         let version = sha256(none.span)
         let refusals: [(PolicyChangeRefusal, String, Int)] = [
-            (.malformed(""), "malformed", 400), (.policy(""), "policy_refused", 422), (.moved, "moved", 409),
+            (.malformed(""), "malformed", 400), (.policy(""), "policy_refused", 422),
+            (.moved(isPublication: false), "moved", 409), (.moved(isPublication: true), "overtaken", 409),
             (.signing(.unsigned), "unsigned", 403), (.store(.approvalMissing), "unsigned", 403),
             (.store(.staleSerial(1, highest: 2)), "replayed_serial", 403),
             (.store(.notPresent(version)), "rollback_not_from_present", 403),

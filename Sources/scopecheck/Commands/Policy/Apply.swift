@@ -47,20 +47,21 @@ extension PolicyCommand {
 
         func run() throws {
             let given = try policy.load()
+            var attemptsLeft = 4
+            while true {
+                attemptsLeft -= 1
+                let isLast = attemptsLeft == 0
+                guard let answer = try apply(given, isFirst: attemptsLeft == 3, isLast: isLast) else { continue }
+                return printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer).utf8))
+            }
+        }
+
+        /// - Returns: nil when a service published meanwhile and the change is to be made anew, on that.
+        private func apply(_ given: LoadedPolicy, isFirst: Bool, isLast: Bool) throws -> [UInt8]? {
             let (loaded, active) = try place.keepingPublications(given, isSigned: signatures != nil)
             let model = try loaded.checkedModel(json: json)
-            if place.store != nil || signatures == nil { loaded.warnOfMissingKeys() }
-            do {
-                let failures = try failedTests(of: loaded, model, now: nowSeconds())
-                guard failures.isEmpty else {
-                    for failure in failures { printOut(failure) }
-                    throw Ending.no
-                }
-            } catch let code as ExitCode {
-                throw code
-            } catch {
-                throw fail("the policy's tests could not be run: \(error)")
-            }
+            if isFirst, place.store != nil || signatures == nil { loaded.warnOfMissingKeys() }
+            try requireTests(loaded, model)
             var request = PolicyChangeRequest(author: reason.author ?? userName(), note: reason.message)
             request.isStaged = stage
             do throws(SystemError) {
@@ -74,10 +75,22 @@ extension PolicyCommand {
             }
             request.expecting = active
             let source = loaded.source
-            let answer = try place.change(
-                "/policy/versions", body: request.text + [0x0A] + source,
+            return try place.change(
+                "/policy/versions", body: request.text + [0x0A] + source, mayBeMadeAnew: !isLast,
                 offline: { try StoredPolicies.apply(model, source: source, request, store: $0, now: nowSeconds()) })
-            printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer).utf8))
+        }
+
+        private func requireTests(_ loaded: LoadedPolicy, _ model: PolicyModel) throws {
+            let failures: [String]
+            do {
+                failures = try failedTests(of: loaded, model, now: nowSeconds())
+            } catch {
+                throw fail("the policy's tests could not be run: \(error)")
+            }
+            guard failures.isEmpty else {
+                for failure in failures { printOut(failure) }
+                throw Ending.no
+            }
         }
     }
 
