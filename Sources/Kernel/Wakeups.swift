@@ -40,11 +40,10 @@ public struct SignalFD: ~Copyable {
     /// Blocks the signals in the calling thread, and in every thread that it starts from here on: call it
     /// before any other thread exists.
     public init(_ signals: [Int32]) throws(SystemError) {
+        try Signals.hold(signals)
         var set = signalSet(signals)
-        // SAFETY: the set lives for both calls; the old mask is not wanted.
-        let blocked = unsafe pthread_sigmask(Int32(SIG_BLOCK), &set, nil)
-        guard blocked == 0 else { throw SystemError(code: blocked, call: "pthread_sigmask") }
         let flags = Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC)
+        // SAFETY: the set lives for the call.
         let raw = try checked("signalfd") { unsafe Int(signalfd(-1, &set, flags)) }
         descriptor = FileDescriptor(owning: Int32(truncatingIfNeeded: raw))
     }
@@ -62,6 +61,15 @@ public struct SignalFD: ~Copyable {
 
 /// What the process does about signals that have no descriptor.
 public enum Signals {
+    /// Has signals wait until a `SignalFD` reads them, in the calling thread and in every thread that it starts from here on.
+    /// Children of `ChildProcess` start without it.
+    public static func hold(_ signals: [Int32]) throws(SystemError) {
+        var set = signalSet(signals)
+        // SAFETY: the set lives for the call; the old mask is not wanted.
+        let blocked = unsafe pthread_sigmask(Int32(SIG_BLOCK), &set, nil)
+        guard blocked == 0 else { throw SystemError(code: blocked, call: "pthread_sigmask") }
+    }
+
     /// Writes to a closed pipe or socket then fail instead of ending the process.
     public static func ignoreBrokenPipe() {
         _ = signal(SIGPIPE, SIG_IGN)

@@ -151,67 +151,6 @@ extension PolicyStore {
 
     // MARK: Reading
 
-    /// All activations, the oldest first.
-    public func log() throws(PolicyStoreError) -> [Activation] {
-        var result: [Activation] = []
-        try forEach(state, prefix: [StateKey.logMark]) { _, value in
-            if let activation = Activation(value) { result.append(activation) }
-            return .next
-        }
-        return result
-    }
-
-    /// One activation; nil when there is none of that number, or it cannot be read.
-    public func activation(_ number: UInt64) throws(PolicyStoreError) -> Activation? {
-        guard case .some(.some(let found)) = try read(state, StateKey.log(number), { Activation($0) }) else {
-            return nil
-        }
-        return found
-    }
-
-    /// The last activations, the newest first.
-    /// - Parameters:
-    ///   - before: only those with a smaller number.
-    ///   - limit: how many at most.
-    public func log(before: UInt64? = nil, limit: Int) throws(PolicyStoreError) -> [Activation] {
-        // By the records that are there: a number that was damaged may be any.
-        let entries = try self.log().filter { before == nil || $0.number < (before ?? 0) }
-        return Array(entries.suffix(max(0, limit)).reversed())
-    }
-
-    /// The last activation of a version; nil when it never was active.
-    public func lastActivation(of version: Digest) throws(PolicyStoreError) -> Activation? {
-        var result: Activation?
-        try forEach(state, prefix: [StateKey.logMark]) { _, value in
-            if let activation = Activation(value), activation.version == version { result = activation }
-            return .next
-        }
-        return result
-    }
-
-    /// What decided before the version that decides now. After a rollback it is what decided before the version that it
-    /// went back to: two in a row must not bring the version back that was left.
-    /// - Throws: `nothingBefore`.
-    public func versionBefore() throws(PolicyStoreError) -> Digest {
-        guard var entry = try active() else { throw .nothingBefore }
-        let present = entry.version
-        let entries = try log()
-        while entry.cause.kind == .rollback {
-            let number = entry.number
-            let version = entry.version
-            // To a version that never decided before, as a staged one, it is a step ahead.
-            guard let first = entries.last(where: { $0.number < number && $0.version == version }) else { break }
-            entry = first
-        }
-        if let previous = entry.previous, previous != present { return previous }
-        // Older builds did not write it down; and a version that was approved once more came after itself.
-        let number = entry.number
-        for earlier in entries.reversed() where earlier.number < number && earlier.version != present {
-            return earlier.version
-        }
-        throw .nothingBefore
-    }
-
     /// The version of the policy file that is not applied again until the file changes.
     public func heldBack() throws(PolicyStoreError) -> Digest? {
         try read(state, StateKey.heldBack) { Digest($0) } ?? nil

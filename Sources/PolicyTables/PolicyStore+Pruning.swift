@@ -9,7 +9,7 @@ extension PolicyStore {
 
     /// Removes all versions but the active one and the one before it, the targets of rollbacks that were signed beforehand,
     /// the `keep` that decided last and `neverActiveMax` that never did, and whatever is left of versions that were never
-    /// finished.
+    /// finished. Then shortens the log of activations (`ActivationLogLimits`).
     /// - Parameter keeping: versions that stay whatever their age.
     /// - Returns: the versions removed.
     @discardableResult
@@ -20,10 +20,8 @@ extension PolicyStore {
             for version in [active?.version, active?.previous, try? versionBefore()] {
                 if let version { named.insert(version) }
             }
-            // The number under which each decided last.
-            var lastUse: [Digest: UInt64] = [:]
-            for entry in try log() { lastUse[entry.version] = max(lastUse[entry.version] ?? 0, entry.number) }
             let candidates = try versions().filter { !named.contains($0.version) }
+            let lastUse = try lastUses(of: Set(candidates.map(\.version)))
             let used = candidates.filter { lastUse[$0.version] != nil }.sorted {
                 (lastUse[$0.version] ?? 0) > (lastUse[$1.version] ?? 0)
             }
@@ -37,6 +35,7 @@ extension PolicyStore {
                 removed.append(candidate.version)
             }
             try removeUnfinished()
+            try shortenLog(ActivationLogLimits())
             return removed
         }
     }

@@ -192,6 +192,18 @@ public final class PolicyStore: Sendable {
             try transaction.forEach(database, prefix: prefix.span, body)
         }
     }
+
+    /// Entries whose keys begin with `prefix` and are smaller than `end`, from the greatest key down.
+    func forEachDescending(
+        _ database: Database, before end: [UInt8], prefix: [UInt8],
+        _ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) throws(StoreError) -> Iteration
+    ) throws(PolicyStoreError) {
+        let environment = environment
+        try stored { () throws(StoreError) in
+            let transaction = try environment.beginRead()
+            try transaction.forEachDescending(database, before: end.span, prefix: prefix.span, body)
+        }
+    }
 }
 
 /// The version of a source that comes in pieces.

@@ -30,6 +30,9 @@ public final class Daemon {
     private let transactions: TransactionKeys?
     private let drift: DriftDesk?
     private let manager = ServiceManager()
+    private let signals: SignalFD
+    /// SIGHUP came before there was anything to read again.
+    private var reloadsAtOnce = false
     private var lastSignal: Int32 = 0
     /// Of these connections the log has told.
     private var refusedPeers: UInt64 = 0
@@ -39,21 +42,22 @@ public final class Daemon {
     private var threads: [SystemThread] = []
     private var libFCGIThreads: [SystemThread] = []
 
-    /// Takes the store and the listening sockets. Nothing is answered before `run`.
-    /// - Throws: what a person must mend before the daemon can start.
+    /// Takes the store. Nothing is answered before `run`.
+    /// - Throws: what a person must mend before the daemon can start; `EndedBeforeServing`.
     public init(_ settings: DaemonSettings) throws {
         self.settings = settings
+        signals = try SignalFD(AnsweredSignals.all)
         log = EventLog(output: LineOutput(descriptor: 2))
         pipe = try LinePipe()
         remarks = ScopeRemarks(pipe: pipe)
         Signals.ignoreBrokenPipe()
         try ProcessResources.raiseOpenFileLimit()
         try Files.makeFolder(settings.store)
-        storeLock = try Daemon.takeLock(settings.store + "/daemon.lock", log)
+        storeLock = try Daemon.takeLock(settings.store + "/daemon.lock", log, signals)
         let environment = try Store.Environment(
             path: settings.store, mapBytes: settings.storeMapBytes,
             maxReaders: settings.workers * (1 + libFCGIThreadsPerWorker * settings.listeners.count) + 64)
-        let signing = try Daemon.signingRule(settings)
+        let signing = try SigningRule.wanted(by: settings)
         store = try PolicyStore(environment, requiresApproval: signing != nil)
         // Left behind by a daemon that was killed while a policy came in.
         try Files.remove(PolicyUploads.spoolPath(settings.store))
@@ -89,11 +93,13 @@ public final class Daemon {
 
     /// Serves until a signal says to stop, then drains.
     /// - Returns: the exit code: 0 after a drain, 2 when a worker has failed.
+    /// - Throws: what a person must mend before the daemon can start; `EndedBeforeServing`.
     public func run() throws -> Int32 {
-        let signals = try SignalFD([terminateSignal, interruptSignal, hangUpSignal])
+        try endIfAsked()
         // Before the file is read: a file that is renamed into place meanwhile must be seen.
         var watch = try PolicyWatch(settings.policy, log: log)
         try policies.start()
+        try endIfAsked()
         try openListeners()
         _ = try SystemThread.start(name: "denial-log", context: pipe) { $0.copy(to: 2) }
         // Everything that the daemon opens for itself is open before the first connection is accepted: callers could
@@ -113,9 +119,9 @@ public final class Daemon {
         try open(libFCGIWorkers)
         manager.ready(status: "serving \(policies.statusLine)")
         log.write(.info, "started", "serving on \(listeners.map(\.socket.address.description).joined(separator: ", "))")
-        try control(signals, &poll, &watch)
+        try control(&poll, &watch)
         manager.stopping()
-        announceDrain(signals)
+        announceDrain()
         let isClean = drain()
         sideListeners.stop()
         drift?.stop()
@@ -127,67 +133,34 @@ public final class Daemon {
         return controls.contains(where: \.hasFailed) ? 2 : 0
     }
 
-    /// Two daemons on one store would each believe to be its only writer. One that is being replaced is waited for.
-    private static func takeLock(_ path: String, _ log: EventLog) throws -> FileLock {
-        let deadline = SystemClock.monotonicNanoseconds() + lockWaitNanosecondsMax
-        var isWaiting = false
-        while true {
-            do throws(SystemError) {
-                return try FileLock(path: path)
-            } catch {
-                guard error.isWouldBlock, SystemClock.monotonicNanoseconds() < deadline else { throw error }
-                if !isWaiting {
-                    log.write(
-                        .warning, "store_in_use",
-                        "waiting up to \(lockWaitNanosecondsMax / 1_000_000_000) s for another daemon to let go of the store",
-                        [("file", path)])
-                }
-                isWaiting = true
-                sleepMilliseconds(5)
+    /// Before anything is open that callers could wait for, the end needs no drain.
+    private func endIfAsked() throws {
+        while let signal = signals.next() {
+            guard signal == AnsweredSignals.hangUp else {
+                policies.stop()
+                throw EndedBeforeServing(log)
             }
+            reloadsAtOnce = true
         }
-    }
-
-    /// - Throws: for settings that would leave it unclear whether signatures are needed.
-    private static func signingRule(_ settings: DaemonSettings) throws -> SigningRule? {
-        guard settings.requiredSignatures > 0 else {
-            guard settings.trustedKeysFile == nil else {
-                throw StartRefusal(
-                    description:
-                        "trusted keys without a number of signatures check nothing; give --require-signatures too")
-            }
-            return nil
-        }
-        guard let file = settings.trustedKeysFile else {
-            throw StartRefusal(description: "signatures are required and nobody is trusted; give --trusted-keys FILE")
-        }
-        guard settings.policy == nil else {
-            throw StartRefusal(
-                description:
-                    "with required signatures no policy file is read; leave --policy out and bring the policy in "
-                    + "with `scopecheck policy apply --signatures`")
-        }
-        return try SigningRule(trustedKeysFile: file, required: settings.requiredSignatures)
     }
 
     // MARK: control
 
-    private func control(_ signals: borrowing SignalFD, _ poll: inout Epoll, _ watch: inout PolicyWatch) throws {
+    private func control(_ poll: inout Epoll, _ watch: inout PolicyWatch) throws {
         try poll.add(signals.raw, token: signalToken, for: .readable)
         try poll.add(watch.raw, token: folderToken, for: .readable)
+        if reloadsAtOnce { reload(&watch) }
         while true {
             let ready = poll.wait(timeoutMilliseconds: 1_000)
             for index in 0..<ready {
                 switch poll.event(index).token {
                 case signalToken:
                     while let signal = signals.next() {
-                        guard signal == hangUpSignal else {
+                        guard signal == AnsweredSignals.hangUp else {
                             lastSignal = signal
                             return
                         }
-                        log.write(.info, "reload_asked", "SIGHUP: the policy is read again")
-                        watch.follow()
-                        policies.reload()
+                        reload(&watch)
                     }
                 default:
                     if watch.hasChanged() { policies.reload() }
@@ -197,6 +170,13 @@ public final class Daemon {
             observeRefusedPeers()
             if controls.contains(where: \.hasFailed) { return }
         }
+    }
+
+    private func reload(_ watch: inout PolicyWatch) {
+        let what = settings.requiredSignatures > 0 ? "the trusted keys are" : "the policy is"
+        log.write(.info, "reload_asked", "SIGHUP: \(what) read again")
+        watch.follow()
+        policies.reload()
     }
 
     /// The most common mistake of a set-up is a proxy whose user is not let in.
@@ -360,13 +340,13 @@ public final class Daemon {
 
     /// Lets health checks fail for a while before anything closes, so that a proxy asks the other agents already
     /// when this one goes. A second signal ends the wait; so does SIGINT as the first, which a person sends.
-    private func announceDrain(_ signals: borrowing SignalFD) {
+    private func announceDrain() {
         for control in controls { control.announceDrain() }
-        guard settings.drainDelay > 0, lastSignal == terminateSignal else { return }
+        guard settings.drainDelay > 0, lastSignal == AnsweredSignals.terminate else { return }
         log.write(.info, "draining", "health checks fail from now on; closing in \(settings.drainDelay) ms")
         let deadline = SystemClock.monotonicNanoseconds() + settings.drainDelay * 1_000_000
         while SystemClock.monotonicNanoseconds() < deadline {
-            if let signal = signals.next(), signal != hangUpSignal { return }
+            if let signal = signals.next(), signal != AnsweredSignals.hangUp { return }
             sleepMilliseconds(10)
         }
     }
@@ -387,11 +367,7 @@ public final class Daemon {
     }
 }
 
-private let terminateSignal: Int32 = 15
-private let interruptSignal: Int32 = 2
-private let hangUpSignal: Int32 = 1
 private let signalToken: UInt64 = 1
 private let folderToken: UInt64 = 2
-private let lockWaitNanosecondsMax: Int64 = 10_000_000_000
 /// Each of the reference library's threads serves one connection at a time, start to end.
 private let libFCGIThreadsPerWorker = 4

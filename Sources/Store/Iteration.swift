@@ -35,17 +35,8 @@ extension TransactionHandle {
         _ database: Database, prefix: Span<UInt8>, path: String,
         _ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) throws(StoreError) -> Iteration
     ) throws(StoreError) {
-        guard database.environmentID == environmentID else {
-            throw StoreError(code: EINVAL, operation: "mdb_cursor_open", path: path)
-        }
+        let cursor = try openCursor(database, path: path)
         guard prefix.count <= Environment.keyBytesMax else { return }
-        var opened: OpaquePointer?
-        // SAFETY: the transaction is borrowed for this call and outlives the cursor.
-        let result = unsafe mdb_cursor_open(pointer, database.handle, &opened)
-        guard result == 0, let opened = unsafe opened else {
-            throw StoreError(code: result, operation: "mdb_cursor_open", path: path)
-        }
-        let cursor = unsafe Cursor(owning: opened)
         var key = unsafe MDB_val()
         var value = unsafe MDB_val()
         var status = unsafe cursor.seek(prefix, &key, &value)
@@ -59,6 +50,48 @@ extension TransactionHandle {
         guard status == MDB_NOTFOUND else {
             throw StoreError(code: status, operation: "mdb_cursor_get", path: path)
         }
+    }
+
+    /// Every entry whose key begins with `prefix` and is smaller than `end`, the greatest first.
+    func forEachDescending(
+        _ database: Database, before end: Span<UInt8>, prefix: Span<UInt8>, path: String,
+        _ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) throws(StoreError) -> Iteration
+    ) throws(StoreError) {
+        guard (1...Environment.keyBytesMax).contains(end.count) else {
+            throw StoreError(code: MDB_BAD_VALSIZE, operation: "mdb_cursor_get", path: path)
+        }
+        let cursor = try openCursor(database, path: path)
+        var key = unsafe MDB_val()
+        var value = unsafe MDB_val()
+        var status = unsafe cursor.seek(end, &key, &value)
+        // Where no key is as great as the end, the entry before it is the last of all.
+        let step = status == MDB_NOTFOUND ? MDB_LAST : MDB_PREV
+        if status == 0 || status == MDB_NOTFOUND {
+            status = unsafe mdb_cursor_get(cursor.pointer, &key, &value, step)
+        }
+        while status == 0 {
+            // SAFETY: both stay at least until the cursor moves, which is after the body.
+            let keyBytes = unsafe lmdbBytes(key)
+            guard keyBytes.begins(with: prefix) else { return }
+            guard case .next = try body(keyBytes, unsafe lmdbBytes(value)) else { return }
+            status = unsafe mdb_cursor_get(cursor.pointer, &key, &value, MDB_PREV)
+        }
+        guard status == MDB_NOTFOUND else {
+            throw StoreError(code: status, operation: "mdb_cursor_get", path: path)
+        }
+    }
+
+    private func openCursor(_ database: Database, path: String) throws(StoreError) -> Cursor {
+        guard database.environmentID == environmentID else {
+            throw StoreError(code: EINVAL, operation: "mdb_cursor_open", path: path)
+        }
+        var opened: OpaquePointer?
+        // SAFETY: the transaction is borrowed for the caller's iteration and outlives the cursor.
+        let result = unsafe mdb_cursor_open(pointer, database.handle, &opened)
+        guard result == 0, let opened = unsafe opened else {
+            throw StoreError(code: result, operation: "mdb_cursor_open", path: path)
+        }
+        return unsafe Cursor(owning: opened)
     }
 
     func statistics(_ database: Database, path: String) throws(StoreError) -> DatabaseStatistics {

@@ -114,6 +114,15 @@ public struct ReadTransaction: ~Copyable, ~Escapable {
         try handle.forEach(database, prefix: prefix, path: environment.path, body)
     }
 
+    /// Every entry whose key begins with `prefix` and is smaller than `end`, from the greatest key down.
+    /// - Parameter end: 1 to 511 bytes; there need not be such a key.
+    public borrowing func forEachDescending(
+        _ database: Database, before end: Span<UInt8>, prefix: Span<UInt8> = Span(),
+        _ body: (_ key: Span<UInt8>, _ value: Span<UInt8>) throws(StoreError) -> Iteration
+    ) throws(StoreError) {
+        try handle.forEachDescending(database, before: end, prefix: prefix, path: environment.path, body)
+    }
+
     public borrowing func statistics(_ database: Database) throws(StoreError) -> DatabaseStatistics {
         try handle.statistics(database, path: environment.path)
     }

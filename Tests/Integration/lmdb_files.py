@@ -1,7 +1,9 @@
 """LMDB's files by its own library: for tests that do to a store what the daemon never would."""
 
+import contextlib
 import ctypes
 import ctypes.util
+import struct
 
 from harness import need
 
@@ -76,3 +78,29 @@ class Environment:
                 self._do("mdb_put", transaction, database, ctypes.byref(name_value), ctypes.byref(data),
                          ctypes.c_uint(0))
         self._do("mdb_txn_commit", transaction)
+
+    @contextlib.contextmanager
+    def writing(self):
+        """Nobody else can write meanwhile; here nothing is written either."""
+        transaction, _ = self._begin("state")
+        try:
+            yield
+        finally:
+            self.library.mdb_txn_abort(transaction)
+
+
+def activate_again(folder, count):
+    """What decides in a store decides that many times more, each time with an entry of the log, as if applied again."""
+    with Environment(folder) as environment:
+        active = environment.read("state")[b"active"]
+        first = struct.unpack("<Q", active[:8])[0] + 1
+        records = {number: struct.pack("<Q", number) + active[8:] for number in range(first, first + count)}
+        entries = {b"n" + struct.pack(">Q", number): record for number, record in records.items()}
+        environment.write("state", {**entries, b"active": records[first + count - 1]})
+
+
+def logged(folder):
+    """The numbers of a store's log of activations."""
+    with Environment(folder) as environment:
+        keys = environment.read("state")
+    return sorted(struct.unpack(">Q", key[1:])[0] for key in keys if key[:1] == b"n" and len(key) == 9)

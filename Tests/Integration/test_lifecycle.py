@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from daemon import POLICY, Daemon, Stage, cli
+from daemon import POLICY, SERVE, Daemon, Stage, cli
 from harness import (HERE, Closed, Connection, Load, ask_fastcgi, connect, fact_headers, facts,
                      fastcgi_request, head_bytes, need, read_fastcgi, wait_until)
 
@@ -501,10 +501,84 @@ def test_many_signals():
         daemon.start()
         daemon.process.signal(signal.SIGINT)
         assert daemon.process.wait() == 0
-        # At once after the start, before anything is ready.
-        for _ in range(5):
-            daemon.start(wait=False)
-            assert daemon.terminate() in (0, -signal.SIGTERM)
+
+
+# Starts the daemon with these signals blocked, some of them waiting for it already.
+BLOCKING = """\
+import os, signal, sys
+blocked, waiting = (set(map(int, filter(None, text.split(",")))) for text in sys.argv[1:3])
+signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+for one in waiting:
+    os.kill(os.getpid(), one)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def blocking(blocked, waiting=()):
+    return [sys.executable, "-c", BLOCKING] + [",".join(str(int(one)) for one in signals)
+                                               for signals in (blocked, waiting)]
+
+
+def held(process):
+    """The signals that wait until the process reads them."""
+    with open(f"/proc/{process.pid}/status") as lines:
+        mask = int(next(line.split()[1] for line in lines if line.startswith("SigBlk:")), 16)
+    return {number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM) if mask >> (number - 1) & 1}
+
+
+def sockets(stage):
+    return sorted(path.name for path in stage.folder.glob("*.sock"))
+
+
+def test_a_signal_that_was_there_first():
+    """It waits over the start of the program, so nothing here depends on time."""
+    with Stage() as stage:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            daemon = stage.daemon(name=f"d{int(number)}", launcher=blocking([number], [number]), wait=False)
+            assert daemon.process.wait() == 0, daemon.log_text()
+            assert daemon.events("stopped") and not daemon.events("started"), daemon.log_text()
+            assert sockets(stage) == []
+        # SIGHUP is no reason to end.
+        daemon = stage.daemon(name="hup", launcher=blocking([signal.SIGHUP], [signal.SIGHUP]))
+        wait_until(lambda: daemon.events("policy_unchanged"), "the policy is read again")
+        assert daemon.ask("/v1/orders", token=stage.token()).status == 200
+        assert daemon.terminate() == 0 and sockets(stage) == []
+
+
+def test_a_daemon_that_inherits_blocked_signals():
+    with Stage() as stage:
+        daemon = stage.daemon(launcher=blocking(signal.valid_signals()))
+        # A child, which must end by what ends it.
+        label = daemon.reload(POLICY.replace("GET /orders, scopes: orders:read", "GET /orders, scopes: orders:admin"),
+                              hangup=True)
+        assert label and daemon.ask("/v1/orders", token=stage.token()).status == 403
+        assert daemon.terminate() == 0, daemon.log_text()
+        daemon.start()
+        daemon.process.signal(signal.SIGINT)
+        assert daemon.process.wait() == 0 and sockets(stage) == []
+
+
+def test_a_signal_while_it_is_made_ready():
+    """While it waits for the store of another one, long before it reads its policy."""
+    with Stage() as stage:
+        first = stage.daemon(name="first")
+        listening = sockets(stage)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            config = SERVE.replace("{folder}/store", "{folder}/first-store")
+            second = stage.daemon(name=f"d{int(number)}", config=config, wait=False)
+            wait_until(lambda: second.events("store_in_use"), "it waits for the store")
+            assert held(second.process) == {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+            second.process.signal(signal.SIGHUP)
+            second.process.signal(number)
+            assert second.process.wait() == 0, second.log_text()
+            assert not second.events("started") and sockets(stage) == listening, second.log_text()
+        first.alive()
+        # From its first steps on, whatever it is about.
+        for _ in range(3):
+            assert first.terminate() == 0
+            first.start(wait=False)
+            wait_until(lambda: signal.SIGTERM in held(first.process), "it holds signals")
+        assert first.terminate() == 0 and sockets(stage) == []
 
 
 def test_a_policy_that_is_gone():

@@ -12,6 +12,7 @@ import subprocess
 
 from daemon import POLICY, SERVE, Stage, cli
 from harness import ROOT, Settings, need, request, wait_until
+from lmdb_files import activate_again, logged
 
 DEBUG = pathlib.Path(os.environ.get("SCOPECHECK_DEBUG_BINARY", ROOT / ".build/debug/scopecheck"))
 NARROW = POLICY.replace("match: GET /orders, scopes: orders:read", "match: GET /orders, scopes: orders:admin")
@@ -145,6 +146,44 @@ def test_a_daemon_is_killed_while_it_prunes(name):
         assert daemon.ask("/v1/orders", token=stage.token()).status == 200
         assert daemon.terminate() == 0
         assert len(stage.whole()) == 20
+
+
+@table([(f"prune-log.{stage}",) for stage in STAGES])
+def test_a_daemon_is_killed_while_it_shortens_the_log(name):
+    with Crashes() as stage:
+        for path in (stage.wide, stage.narrow):
+            stage.apply(path)
+        activate_again(stage.store, 11_500)
+        Settings.binary, kept = DEBUG, Settings.binary
+        try:
+            daemon = stage.daemon(config=SERVE, environment={"SCOPECHECK_FAILPOINT": name})
+        finally:
+            Settings.binary = kept
+        daemon.command[0] = DEBUG
+
+        def apply(text):
+            body = json.dumps({"folder": str(stage.folder)}).encode() + b"\n" + text.encode()
+            return request(daemon.admin, "/policy/versions", "POST", "localhost",
+                           headers=[("Content-Type", "application/octet-stream")], body=body)
+
+        try:
+            answer = apply(NARROW + "# another\n")
+        except Exception:
+            answer = None  # it is killed before it answers
+        assert answer is None and daemon.process.wait() == -signal.SIGKILL, daemon.log_text()
+        numbers = logged(stage.store)
+        # The oldest but the one that says when the wide one decided, as many as go at once; or all are there still.
+        gone = [one for one in range(1, 11_504) if one not in set(numbers)]
+        assert gone == (list(range(2, 1_002)) if name.endswith("after") else []), (len(gone), gone[:3])
+        daemon.environment = None
+        daemon.start()
+        assert daemon.ask("/v1/orders", token=stage.token()).status == 403
+        answer = apply(NARROW + "# third\n")
+        assert answer.status == 200 and answer.json()["number"] == 11_504, answer
+        assert daemon.terminate() == 0
+        # What is left of it is less than what the log is looked through for.
+        oldest = 1_002 if name.endswith("after") else 1_505
+        assert logged(stage.store) == [1, *range(oldest, 11_505)]
 
 
 @table([("activate.before",), ("activate.inside",), ("activate.after",), ("rollback.before",), ("rollback.inside",),

@@ -4,9 +4,11 @@ wrong is refused, each with its own reason, while the old policy serves on."""
 import base64
 import hashlib
 import json
+import pathlib
 import shutil
 import signal
 import struct
+import threading
 import time
 
 from cryptography.hazmat.primitives import serialization
@@ -180,7 +182,7 @@ def test_no_way_round():
         first = stage.apply_signed("wide")
         daemon = stage.service
         daemon.process.signal(signal.SIGHUP)
-        wait_until(lambda: daemon.events("reload_ignored"), "SIGHUP reads nothing")
+        wait_until(lambda: daemon.events("trusted_keys_unchanged"), "SIGHUP reads the trusted keys and no policy")
         # By hand, what the command would not send.
         line = json.dumps({"folder": str(stage.folder), "author": "root"}).encode() + b"\n"
         body = line + stage.texts["narrow"].encode()
@@ -247,6 +249,168 @@ def test_settings_that_contradict():
             path = stage.write("odd.json", json.dumps({"keys": keys}))
             error = start("--require-signatures", "1", "--trusted-keys", path)
             assert word in error, (keys, error)
+
+
+# --- other keys while it runs --------------------------------------------------------------------------------
+
+class Rekeyed(Signed):
+    """Alice, Bo and Carol may sign; what is in force is signed by Alice and Bo."""
+
+    def __init__(self):
+        super().__init__()
+        self.dora = Person(self, "dora")
+        self.apply_signed("wide")
+        assert self.status_of() == 200
+
+    def trust(self, event, *people, text=None):
+        """Puts other keys into the file and sends SIGHUP; what the log says of it."""
+        if text is None:
+            text = json.dumps({"keys": [one.jwk for one in people]})
+        self.replace("trusted/jwks.json", text)
+        before = len(self.service.events(event))
+        self.service.process.signal(signal.SIGHUP)
+        return wait_until(lambda: self.service.events(event)[before:], event)[-1]
+
+    def trusted(self):
+        return self.service.status()["policy"]["trusted_keys"]
+
+
+def test_keys_that_are_added_and_taken_away():
+    with Rekeyed() as stage:
+        alice, bo, carol = stage.people
+        dora = stage.dora
+        stage.refused("unknown_key", "narrow", "--signatures",
+                      stage.file(apply_text(stage.version("narrow"), stage.serial + 1), bo, dora))
+        event = stage.trust("trusted_keys_changed", alice, bo, dora)
+        assert (event["added"], event["removed"]) == ("dora", "carol") and "2 of 3" in event["message"], event
+        stage.refused("unknown_key", "narrow", "--signatures",
+                      stage.file(apply_text(stage.version("narrow"), stage.serial + 1), bo, carol))
+        stage.apply_signed("narrow", people=[bo, dora])
+        assert stage.status_of() == 403
+        # Another key under a name that is known is another key.
+        other = Person(stage, "alice")
+        event = stage.trust("trusted_keys_changed", other, bo, dora)
+        assert (event["added"], event["removed"]) == ("alice", "alice"), event
+        stage.refused("bad_signature", "wide", "--signatures",
+                      stage.file(apply_text(stage.version("wide"), stage.serial + 1), alice, bo, dora))
+        stage.trust("trusted_keys_unchanged", dora, other, bo)
+        stage.apply_signed("wide", people=[other, dora])
+        assert stage.status_of() == 200
+        label = stage.label()
+        # A restart sees the same.
+        assert stage.service.terminate() == 0
+        stage.service.start()
+        assert stage.label() == label and stage.status_of() == 200 and stage.trusted() == 3
+
+
+def test_a_key_that_what_is_in_force_needs():
+    with Rekeyed() as stage:
+        alice, bo, carol = stage.people
+        label = stage.label()
+        event = stage.trust("trusted_keys_refused", bo, carol)
+        assert event["reason"] == "unknown_key" and event["removed"] == "alice", event
+        assert stage.version("wide") in event["message"] and "restart" in event["message"], event
+        assert stage.label() == label and stage.status_of() == 200 and stage.trusted() == 3
+        # All the old ones still count, so what is in force can be signed by those who stay.
+        stage.apply_signed("wide", people=[bo, carol])
+        event = stage.trust("trusted_keys_changed", bo, carol)
+        assert event["removed"] == "alice" and "added" not in event, event
+        assert stage.status_of() == 200 and stage.trusted() == 2
+        stage.refused("unknown_key", "narrow", "--signatures",
+                      stage.file(apply_text(stage.version("narrow"), stage.serial + 1), alice, bo))
+        assert stage.service.terminate() == 0
+        stage.service.start()
+        assert stage.status_of() == 200 and stage.trusted() == 2
+
+
+def test_trusted_keys_that_cannot_be_used():
+    with Rekeyed() as stage:
+        alice, bo, _ = stage.people
+        label = stage.label()
+        path = stage.folder / "trusted/jwks.json"
+        for text, word in (("", "JSON"), ("{", "JSON"), ('{"keys":[]}', "no keys"),
+                           (json.dumps({"keys": [alice.jwk]}), "require"),
+                           (json.dumps({"keys": [alice.jwk, {**bo.jwk, "x": "!"}]}), "base64url"),
+                           (json.dumps({"keys": [alice.jwk, bo.jwk], "more": " " * (1 << 20)}), str(path))):
+            event = stage.trust("trusted_keys_refused", text=text)
+            assert word in event["message"] and "SIGHUP" in event["message"] and event["file"] == str(path), event
+        path.unlink()
+        before = len(stage.service.events("trusted_keys_refused"))
+        stage.service.process.signal(signal.SIGHUP)
+        wait_until(lambda: stage.service.events("trusted_keys_refused")[before:], "it is gone")
+        assert stage.label() == label and stage.trusted() == 3
+        # And those from before count.
+        stage.apply_signed("narrow")
+        assert stage.status_of() == 403
+
+
+def children(pid):
+    """The processes that it has started and that still run."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(path.read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(path)
+        except (OSError, IndexError):
+            continue  # it has ended
+    return found
+
+
+def test_keys_that_go_while_a_version_comes_in():
+    """What was verified with them does not decide when they are gone."""
+    with Rekeyed() as stage:
+        alice, bo, carol = stage.people
+        stage.apply_signed("wide", people=[bo, carol])
+        stage.serial += 10
+        file = stage.file(apply_text(stage.version("narrow"), stage.serial), alice, bo)
+        answers = []
+
+        def apply():
+            answers.append(cli("policy", "apply", stage.folder / "narrow.yaml", "-m", "x", *stage.place(),
+                               "--signatures", file))
+
+        client = threading.Thread(target=apply)
+        with Environment(stage.folder / "store") as environment, environment.writing():
+            # The daemon's child waits to write; that there is one says that the signatures were good.
+            client.start()
+            wait_until(lambda: children(stage.service.process.pid), "the policy is compiled")
+            stage.trust("trusted_keys_changed", bo, carol)
+        client.join()
+        code, _, error = answers[0]
+        assert code == 1 and "refused (unknown_key)" in error, answers
+        assert stage.status_of() == 200 and stage.service.status()["policy"]["number"] == 2
+
+
+def test_keys_that_were_missing_at_the_start():
+    """Where nothing decides, other keys change nothing for the worse: what they accept decides at once."""
+    with Rekeyed() as stage:
+        alice, bo, carol = stage.people
+        label = stage.label()
+        assert stage.service.terminate() == 0
+        stage.write("trusted/jwks.json", json.dumps({"keys": [bo.jwk, carol.jwk]}))
+        stage.service.start()
+        stage.not_accepted("unknown_key")
+        stage.trust("trusted_keys_changed", bo, carol, stage.dora)
+        stage.not_accepted("unknown_key")
+        event = stage.trust("trusted_keys_changed", alice, bo)
+        assert (event["added"], event["removed"]) == ("alice", "carol, dora"), event
+        wait_until(lambda: stage.status_of() == 200, "it decides")
+        assert stage.label() == label and "not_accepted" not in stage.service.status()["policy"]
+
+
+def test_a_rollback_that_was_signed_by_a_key_that_is_gone():
+    with Rekeyed() as stage:
+        alice, bo, carol = stage.people
+        stage.serial += 10
+        narrow, wide = stage.version("narrow"), stage.version("wide")
+        apply = stage.file(apply_text(narrow, stage.serial), bo, carol, name="apply.json")
+        back = stage.file(rollback_text(wide, stage.serial + 1, narrow, stage.serial), alice, carol, name="back.json")
+        stage.apply("narrow", "--signatures", apply, "--rollback-signatures", back)
+        stage.trust("trusted_keys_changed", bo, carol)
+        event = wait_until(lambda: stage.service.events("prepared_rollback_void"), "it is told")[-1]
+        assert (event["version"], event["reason"]) == (wide, "unknown_key"), event
+        assert "refused (unknown_key)" in stage.rollback(check=1)
+        assert stage.status_of() == 403
 
 
 # --- rollbacks -----------------------------------------------------------------------------------------------

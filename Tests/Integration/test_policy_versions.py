@@ -14,6 +14,7 @@ from backend import EchoBackend
 from daemon import POLICY, SERVE, Stage, cli
 from haproxy import Haproxy
 from harness import Connection, Load, Nginx, connect, need, program, request, wait_until
+from lmdb_files import activate_again, logged
 
 READ = "match: GET /orders, scopes: orders:read"
 NARROW = POLICY.replace(READ, "match: GET /orders, scopes: orders:admin")
@@ -107,12 +108,50 @@ def test_no_file_takes_the_place_of_a_version():
     with Versions() as stage:
         made = stage.apply(stage.narrow)
         here = stage.folder / "checkout"
-        wide = stage.wide.read_text() if stage.wide.is_file() else POLICY
         for name in ("active", "1", made["label"], made["version"], made["version"][:8]):
             (here / name).mkdir(parents=True)
-            (here / name / "policy.yaml").write_text(wide)
+            (here / name / "policy.yaml").write_text(POLICY)
             cli("policy", "plan", name, f"./{name}", *stage.place(), check=3, folder=here)
             cli("policy", "plan", f"./{name}", f"./{name}", *stage.place(), check=0, folder=here)
+
+
+def test_a_log_whose_oldest_entries_are_gone():
+    """The newest 10,000 stay, and of older ones what a rollback needs; numbers go on."""
+    with Versions() as stage:
+        first = stage.apply(stage.wide, note="the first one")
+        stage.apply(stage.narrow)
+        assert stage.service.terminate() == 0
+        activate_again(stage.folder / "store", 11_200)
+        stage.service.start()
+        assert stage.service.policy_label().startswith("11202.") and stage.status_of() == 403
+        _, _, error = cli("policy", "log", "-n", "12000", *stage.place(), check=0)
+        assert error == "", error
+        # That change is what the oldest go with.
+        third = stage.apply(stage.write("wide/policy.yaml", POLICY + "# third\n"))
+        assert third["number"] == 11_203
+        assert [one["number"] for one in stage.log("-n", "12000")] == [*range(11_203, 1_203, -1), 1]
+        _, out, error = cli("policy", "log", "-n", "12000", *stage.place(), "--json", check=0)
+        assert "1202 activations are not in the log any more" in error and "not in the log" not in out, error
+        # Whoever does not look that far back is not told.
+        _, out, error = cli("policy", "log", "-n", "2", *stage.place(), check=0)
+        assert error == "" and len(out.splitlines()) == 2, (out, error)
+        page = request(stage.service.admin, "/policy/log?before=1205", "GET", "localhost").json()
+        assert [one["number"] for one in page["activations"]] == [1204, 1], page
+        assert page["dropped"] == 1_202 and "next" not in page and "staged" not in page, page
+        page = request(stage.service.admin, "/policy/log?limit=2", "GET", "localhost").json()
+        assert "dropped" not in page and page["next"] == 11_202 and page["staged"] == [], page
+        code, _, error = cli("policy", "show", "5", *stage.place())
+        assert code == 2 and "policy log" in error, error
+        # Back, and further back, over a restart.
+        assert stage.rollback()["number"] == 11_204 and stage.status_of() == 403
+        stage.service.kill()
+        stage.service.start()
+        back = stage.rollback()
+        assert (back["number"], back["version"]) == (11_205, first["version"]) and stage.status_of() == 200
+        assert "policy log" in stage.rollback(check=2)
+        assert stage.service.terminate() == 0
+        numbers = logged(stage.folder / "store")
+        assert numbers[0] == 1 and numbers[-1] == 11_205 and len(numbers) == 10_003, (numbers[:3], len(numbers))
 
 
 def test_export():

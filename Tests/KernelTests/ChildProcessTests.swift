@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 
 @testable import Kernel
@@ -58,6 +59,19 @@ import Testing
         listener.close()
     }
 
+    /// Nor from a thread that has everything blocked, as those that load policies have.
+    @Test func inheritsNoMask() throws {
+        let masks = Masks()
+        let thread = try SystemThread.start(name: "blocked", context: masks) { masks in
+            let result = try? ChildProcess.run(
+                "/bin/sh", name: "sh", arguments: ["-c", "grep SigBlk /proc/self/status"],
+                limits: ChildLimits(deadlineMilliseconds: 60_000, outputBytesMax: 1_000))
+            masks.ofChild.withLock { $0 = text(result?.standardOutput ?? []) }
+        }
+        thread.join()
+        #expect(masks.ofChild.withLock { $0.hasSuffix("0000000000000000\n") })
+    }
+
     @Test func missingProgram() {
         #expect(throws: SystemError.self) {
             try ChildProcess.run(
@@ -74,4 +88,8 @@ import Testing
 
 extension String {
     fileprivate var trimmed: String { String(drop { $0 == " " }) }
+}
+
+private final class Masks: Sendable {
+    let ofChild = Mutex("")
 }

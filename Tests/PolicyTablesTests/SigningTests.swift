@@ -65,6 +65,16 @@ private let two = sha256([2].span)
         #expect(PolicyStatement(apply.text + [0xFF]) == nil && PolicyStatement([0xFF, 0xFE]) == nil)
     }
 
+    @Test func whichKeysOfASetAreNew() throws {
+        let before = try People()
+        let after = try People.set([("bo", before.keys[1]), ("carol", before.keys[0]), ("dora", before.keys[2])])
+        let signers = try TrustedSigners(jwks: after, required: 1)
+        // A name with another key is another signer, and so is a key under another name.
+        #expect(signers.names(notIn: before.signers) == ["carol", "dora"])
+        #expect(before.signers.names(notIn: signers) == ["alice", "carol"])
+        #expect(before.signers.names(notIn: before.signers) == [])
+    }
+
     /// Whatever byte is changed, cut off or put in: nothing is accepted that was not signed.
     @Test func noChangedByteIsAccepted() throws {
         let people = try People()

@@ -52,6 +52,38 @@ struct TransactionTests {
         }
     }
 
+    @Test("from the greatest key down, with an end and a prefix")
+    func descending() throws {
+        let environment = environment
+        for key in ["a", "b1", "b2", "b\u{7F}", "c"] { try environment.put(database, bytes(key), bytes("v" + key)) }
+        func keys(before end: String, prefix: String = "", max: Int = .max) throws -> [String] {
+            var found: [String] = []
+            let transaction = try environment.beginRead()
+            try transaction.forEachDescending(database, before: bytes(end).span, prefix: bytes(prefix).span) {
+                key, value throws(StoreError) in
+                found.append(String(decoding: copied(key) ?? [], as: UTF8.self))
+                guard copied(value) == bytes("v") + (copied(key) ?? []) else { return .stop }
+                return found.count < max ? .next : .stop
+            }
+            return found
+        }
+        #expect(try keys(before: "z") == ["c", "b\u{7F}", "b2", "b1", "a"])
+        #expect(try keys(before: "c") == ["b\u{7F}", "b2", "b1", "a"])
+        #expect(try keys(before: "c", prefix: "b") == ["b\u{7F}", "b2", "b1"])
+        #expect(try keys(before: "b2", prefix: "b") == ["b1"] && keys(before: "b15", prefix: "b") == ["b1"])
+        #expect(try keys(before: "c", prefix: "b", max: 1) == ["b\u{7F}"])
+        #expect(try keys(before: "b1", prefix: "b") == [] && keys(before: "a") == [])
+        #expect(try keys(before: "z", prefix: "b") == [])
+        #expect(throws: StoreError.self) { try keys(before: "") }
+        #expect(throws: StoreError.self) { try keys(before: String(repeating: "x", count: 512)) }
+        let empty = try environment.database("empty")
+        let transaction = try environment.beginRead()
+        try transaction.forEachDescending(empty, before: bytes("z").span) { _, _ throws(StoreError) in
+            Issue.record("there is nothing")
+            return .stop
+        }
+    }
+
     @Test("a throw undoes the whole write, an error that the body swallows too")
     func undone() throws {
         struct Refusal: Error {}

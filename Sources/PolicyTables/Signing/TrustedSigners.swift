@@ -7,6 +7,8 @@ public struct TrustedSigners: Sendable {
     private struct Signer: Sendable {
         var keyID: String
         var key: PublicKey
+        /// The key itself.
+        var point: [UInt8]
     }
 
     private let signers: [Signer]
@@ -36,11 +38,11 @@ public struct TrustedSigners: Sendable {
         var item = index.child(after: nil, of: list)
         while let current = item {
             guard position < TrustedSigners.keysMax else { throw .tooMany }
-            let (signer, point) = try TrustedSigners.signer(current, index, document.span, position)
+            let signer = try TrustedSigners.signer(current, index, document.span, position)
             guard !found.contains(where: { $0.keyID.utf8.elementsEqual(signer.keyID.utf8) }) else {
                 throw .badKey(position, "another key has its `kid` `\(signer.keyID)`")
             }
-            guard points.insert(point).inserted else {
+            guard points.insert(signer.point).inserted else {
                 throw .badKey(position, "`\(signer.keyID)` is the same key as another under a second name")
             }
             found.append(signer)
@@ -65,7 +67,7 @@ public struct TrustedSigners: Sendable {
 
     private static func signer(
         _ object: JSONValue, _ index: borrowing JSONIndex, _ text: Span<UInt8>, _ position: Int
-    ) throws(TrustedSignersError) -> (signer: Signer, point: [UInt8]) {
+    ) throws(TrustedSignersError) -> Signer {
         func member(_ name: StaticString) -> String? {
             index.member(name, of: object, in: text)?.string(in: text).map { String(decoding: $0, as: UTF8.self) }
         }
@@ -82,10 +84,17 @@ public struct TrustedSigners: Sendable {
             throw .badKey(position, "`x` of `\(keyID)` is not unpadded base64url")
         }
         do throws(KeyError) {
-            return (Signer(keyID: keyID, key: try .ed25519(point.span)), point)
+            return Signer(keyID: keyID, key: try .ed25519(point.span), point: point)
         } catch {
             throw .badKey(position, "`\(keyID)`: \(error)")
         }
+    }
+
+    /// The names under which the other set does not have the same key.
+    public func names(notIn other: TrustedSigners) -> [String] {
+        signers.filter { one in
+            !other.signers.contains { $0.keyID.utf8.elementsEqual(one.keyID.utf8) && $0.point == one.point }
+        }.map(\.keyID)
     }
 
     /// What one signature is worth.

@@ -22,6 +22,8 @@ extension PolicyDesk {
                     throw PolicyChangeRefusal.moved(isPublication: held?.cause.kind == .publish)
                 }
                 let before = held?.number
+                // The keys may have changed since it was verified.
+                if let approval { try signing?.signers.check(SignatureFile(parsing: approval.signatures)) }
                 let startedAt = SystemClock.monotonicNanoseconds()
                 let activation = try store.activate(
                     version, now: clock.nowSeconds(), cause: cause, folder: folder, approval: approval,
@@ -186,7 +188,7 @@ extension PolicyDesk {
 
     /// Goes on with what the store has when it is what was signed, by those who are trusted now; otherwise with nothing,
     /// never with something older.
-    func startSigned() throws {
+    func startSigned() {
         do {
             guard let active = try store.active() else {
                 log.write(
@@ -196,10 +198,11 @@ extension PolicyDesk {
                 return
             }
             if try isOfOtherEnvironment(active) { return }
-            try checkApproval(of: active)
+            if let signing { try checkApproval(of: active, by: signing.signers) }
             try compareTables(active.version, isFresh: false)
             _ = try store.verify(active.version)
             use(active, try issuers(of: active.version))
+            startRefusal.withLock { $0 = nil }
         } catch {
             let refusal = error as? SigningRefusal ?? .tampered("\(error)")
             startRefusal.withLock { $0 = refusal }
@@ -210,17 +213,17 @@ extension PolicyDesk {
         }
     }
 
-    private func checkApproval(of active: Activation) throws {
-        guard let signing else { return }
+    /// - Throws: `SigningRefusal` where the activation's statement is not signed as these keys demand.
+    func checkApproval(of active: Activation, by signers: TrustedSigners) throws {
         let bytes = try store.approval(active.number)
         let approval: Approval
         if active.cause.kind == .rollback {
-            approval = try signing.signers.approval(ofRollbackTo: active.version, bytes)
+            approval = try signers.approval(ofRollbackTo: active.version, bytes)
             guard let leaving = approval.leaving, leaving.version == active.previous else {
                 throw SigningRefusal.tampered("the activation does not name what its rollback was signed for leaving")
             }
         } else {
-            approval = try signing.signers.approval(ofApplying: active.version, bytes)
+            approval = try signers.approval(ofApplying: active.version, bytes)
         }
         guard approval.serial == active.serial, try store.highestSerial() == active.serial else {
             throw SigningRefusal.tampered(

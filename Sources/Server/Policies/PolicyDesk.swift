@@ -80,7 +80,7 @@ final class PolicyDesk: Sendable, Fetches {
         keyring.start { [self] issuers in publish(issuers) }
         receiver.start { [self] lists in publish(lists) }
         guard signing == nil else {
-            try startSigned()
+            startSigned()
             return
         }
         let restored = try loader.restore(now: clock.nowSeconds()).flatMap { try isOfOtherEnvironment($0) ? nil : $0 }
@@ -140,14 +140,11 @@ final class PolicyDesk: Sendable, Fetches {
 
     // MARK: reload
 
-    /// Loads the policy file on a thread of its own; while one load is under way, once more after it.
+    /// Loads the policy file on a thread of its own, or where signatures are required reads the trusted keys; while one load
+    /// is under way, once more after it.
     func reload() {
-        guard places != nil else {
-            log.write(
-                .warning, "reload_ignored",
-                signing == nil
-                    ? "no policy file was given to this daemon"
-                    : "signatures are required, so no policy file is read; use `scopecheck policy apply`")
+        guard places != nil || signing != nil else {
+            log.write(.warning, "reload_ignored", "no policy file was given to this daemon")
             return
         }
         let starts = state.withLock { state in
@@ -184,6 +181,7 @@ final class PolicyDesk: Sendable, Fetches {
     }
 
     private func loadOnce() {
+        if let signing { return readTrustedKeys(signing) }
         guard let places else { return }
         let wasRefused = loader.lastOutcome?.refusal != nil
         do {

@@ -6,7 +6,9 @@ internal import Tokens
 
 /// What the store knows of versions and activations, as JSON for commands.
 ///
-///     GET /policy/log?before=12&limit=50   activations, the newest first; without `before` also versions that were staged
+///     GET /policy/log?before=12&limit=50   activations, the newest first, and `next` where there are more; `dropped` says
+///                                          how many between or before them are not in the log any more; without `before`
+///                                          also versions that were staged
 ///     GET /policy/version?of=OPERAND       one version
 ///     GET /policy/source?of=HASH&from=0    the bytes it was read from, `sourceBytesMax` at a time
 ///
@@ -101,12 +103,17 @@ struct PolicyVersions: Sendable {
         }
         do throws(PolicyStoreError) {
             let active = try store.active()
-            let entries = try store.log(before: before, limit: limit)
+            // One more says whether there are more.
+            let found = try store.log(before: before, limit: limit + 1)
+            let entries = found.prefix(limit)
             var object = JSONObjectWriter()
             object.add("activations", json: list(entries.map { json($0, isActive: $0.number == active?.number) }))
-            if let last = entries.last, last.number > 1, entries.count == limit {
+            if let last = entries.last, found.count > limit {
                 object.add("next", number: Int64(clamping: last.number))
             }
+            let above = before.flatMap { $0 <= active?.number ?? 0 ? $0 : nil }
+            let dropped = missing(entries.map(\.number), above: above, isEnd: found.count <= limit)
+            if dropped > 0 { object.add("dropped", number: Int64(clamping: dropped)) }
             if before == nil { object.add("staged", json: list(try staged())) }
             if let heldBack = try store.heldBack() { object.add("held_back", string: heldBack.description) }
             return object.text()
@@ -115,11 +122,27 @@ struct PolicyVersions: Sendable {
         }
     }
 
+    /// How many numbers there were between and, at the log's end, before these.
+    /// - Parameters:
+    ///   - numbers: the greatest first.
+    ///   - above: where the page before ended.
+    private func missing(_ numbers: [UInt64], above: UInt64?, isEnd: Bool) -> UInt64 {
+        var last = above
+        var count: UInt64 = 0
+        for number in numbers + (isEnd ? [0] : []) {
+            // Numbers of damaged entries may be any.
+            if let last, number < last { count += last - number - 1 }
+            last = number
+        }
+        return count
+    }
+
     /// What is stored, never decided and waits for nobody's approval, the newest first.
     private func staged() throws(PolicyStoreError) -> [[UInt8]] {
-        var known = Set(try store.log().map(\.version))
-        known.formUnion(try store.proposals().map(\.version))
-        let found = try store.versions().filter { !known.contains($0.version) }.sorted {
+        let proposed = Set(try store.proposals().map(\.version))
+        let candidates = try store.versions().filter { !proposed.contains($0.version) }
+        let used = try store.lastUses(of: Set(candidates.map(\.version)))
+        let found = candidates.filter { used[$0.version] == nil }.sorted {
             ($0.createdAt, $0.version.description) > ($1.createdAt, $1.version.description)
         }
         return found.prefix(PolicyVersions.activationsMax).map { info in

@@ -9,7 +9,8 @@ struct Serve: ParsableCommand {
         discussion: """
             SIGTERM drains and exits 0; with a SPOP listener health checks fail for 3 s before that, so that HAProxy \
             turns to other agents first. SIGINT, or a second signal, does not wait. SIGHUP, or a policy file renamed into place, loads the policy again; a policy \
-            that is refused leaves the old one serving. Exit 2 when it cannot start.
+            that is refused leaves the old one serving. With --require-signatures SIGHUP reads the trusted keys again. A \
+            signal that comes before it serves ends it with 0 too. Exit 2 when it cannot start.
             """)
 
     @Option(help: "Configuration file; flags given as well win over it.")
@@ -78,6 +79,8 @@ struct Serve: ParsableCommand {
             guard code == 0 else { throw ExitCode(code) }
         } catch let code as ExitCode {
             throw code
+        } catch is EndedBeforeServing {
+            return
         } catch {
             throw fail("the daemon cannot start: \(error)")
         }
