@@ -108,6 +108,13 @@ public enum Files {
         return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
     }
 
+    /// The path of a file in a folder that may be written with slashes at its end.
+    public static func join(_ folder: String, _ name: String) -> String {
+        var folder = folder
+        while folder.utf8.last == UInt8(ascii: "/") { folder.removeLast() }
+        return "\(folder)/\(name)"
+    }
+
     /// `path` itself when it is absolute, otherwise as seen from `folder`.
     public static func resolve(_ path: String, against folder: String) -> String {
         if path.hasPrefix("/") || folder.isEmpty || folder == "." { return path }

@@ -270,6 +270,16 @@ extension ModelReader {
         for service in model.portServices {
             for scope in service.all + service.any { isRequired[Int(scope)] = true }
         }
+        // What a service is yet to publish needs them.
+        for publisher in model.publishers {
+            for (index, scope) in model.scopes.enumerated() where publisher.covers(scope: scope.name) {
+                isRequired[index] = true
+            }
+            for (index, issuer) in model.issuers.enumerated()
+            where publisher.issuers?.contains(issuer.issuer) ?? true {
+                isIssuerUsed[index] = true
+            }
+        }
         for (index, scope) in model.scopes.enumerated()
         where scope.replacedBy.isEmpty && !scope.closure.contains(where: { isRequired[Int($0)] }) {
             sink.warning(

@@ -15,6 +15,23 @@ public struct PolicyTestResult: Sendable {
     public var passed: Bool
     /// What the test's token carried as its client; nil without a token.
     public var client: String?
+    /// Until when what would be denied is let through, and by whose mode; nil where nothing was.
+    public var observation: Observation?
+
+    public struct Observation: Sendable, Equatable {
+        /// `the route`, or the client by its name.
+        public var subject: String
+        /// Unix seconds.
+        public var until: Int64
+    }
+
+    /// How to mend a test that fails only since its denial is not enforced yet; nil for any other.
+    public var mend: String? {
+        guard !passed, let observation else { return nil }
+        return
+            "\(observation.subject) is in observe mode until \(timeText(observation.until)): expect `observed`, or "
+            + "give the test an `at` behind it"
+    }
 
     /// The test fails for nothing else than that its service has ended, as it was published to: nobody can mend that, and
     /// no other change must wait for it.
@@ -76,7 +93,17 @@ public final class PolicyTestRunner {
             }
         return PolicyTestResult(
             test: test, reason: reason, route: decider.details.route.map { String(decoding: $0, as: UTF8.self) },
-            service: decider.details.service.map { String(decoding: $0, as: UTF8.self) }, passed: passed, client: owner)
+            service: decider.details.service.map { String(decoding: $0, as: UTF8.self) }, passed: passed, client: owner,
+            observation: reason == .observed ? observation(decider.details, at: time) : nil)
+    }
+
+    private func observation(_ details: DecisionDetails, at time: Int64) -> PolicyTestResult.Observation? {
+        if let until = details.observeUntil, time < until {
+            return PolicyTestResult.Observation(subject: "the route", until: until)
+        }
+        guard let baseline = details.baseline, let until = baseline.observeUntil else { return nil }
+        return PolicyTestResult.Observation(
+            subject: "the client \(quoted(String(decoding: baseline.name, as: UTF8.self)))", until: until)
     }
 
     /// - Parameter owner: the client of its token.

@@ -30,7 +30,8 @@ public struct PolicyDifference: Sendable, Equatable {
     /// Routes that somebody reaches on one side only.
     public struct Reach: Sendable, Equatable {
         public enum Holder: String, Sendable {
-            /// A client whose token holds all that is approved for it.
+            /// A client whose token holds all that is approved for it; on a side that does not list the client,
+            /// whatever that side lets such clients hold.
             case client
             /// A token with this scope and no other, of a client without baseline.
             case scope

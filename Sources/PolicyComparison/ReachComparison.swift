@@ -102,12 +102,14 @@ struct ReachComparison {
         requirement.ground == .public && !requirement.hasEnded(at: comparison.at)
     }
 
-    /// Whether a token of the client with all that is approved for it is enough.
+    /// Whether a token of the client is enough: with all that is approved for it, or with any scopes where this side
+    /// does not list it and takes tokens of such clients.
     private func reaches(_ side: PolicySide, _ requirement: Requirement, _ issuer: Int32, _ client: Int?) -> Bool {
         let time = comparison.at
         guard !requirement.hasEnded(at: time), requirement.ground == .token, requirement.issuers.contains(issuer),
-            let client, let predicate = side.predicate(requirement, issuer: issuer, client: client, at: time)
+            let predicate = side.predicate(requirement, issuer: issuer, client: client, at: time)
         else { return false }
+        guard let client else { return predicate.isSatisfiable }
         let held = ScopeSet(side.baseline(client, at: time).lazy.map { side.scopeNumbers[Int($0)] })
             .subtracting(predicate.forbidden)
         return predicate.clauses.allSatisfy { !$0.intersection(held).isEmpty }

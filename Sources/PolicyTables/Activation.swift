@@ -15,17 +15,21 @@ public struct Activation: Sendable, Equatable {
     public let folder: String
     /// Of the signed statement that it was accepted under; 0 where none was needed.
     public let serial: UInt64
+    /// Of a rollback: the number of the activation that it went back to; nil where it went to none of those before.
+    public let origin: UInt64?
 
-    /// `number u64 · activated i64 · version`, 48 bytes, which is all that older builds wrote; then `kind u8 · has
-    /// previous u8 · serial u64 · previous (32 bytes, when there is one) · author, note, folder as texts`.
+    /// `number u64 · activated i64 · version`, 48 bytes, which is all that older builds wrote; then `kind u8 ·
+    /// flags u8 (1 there is a previous, 2 an origin) · serial u64 · previous (32 bytes) · origin u64 · author, note, folder
+    /// as texts`.
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(littleEndian64: number)
         bytes.append(littleEndian64: UInt64(bitPattern: activatedAt))
         bytes += version.bytes
-        bytes += [cause.kind.rawValue, previous == nil ? 0 : 1]
+        bytes += [cause.kind.rawValue, (previous == nil ? 0 : 1) | (origin == nil ? 0 : 2)]
         bytes.append(littleEndian64: serial)
         if let previous { bytes += previous.bytes }
+        if let origin { bytes.append(littleEndian64: origin) }
         var texts = RecordTexts()
         texts.add(cause.author, bytesMax: ActivationCause.authorBytesMax)
         texts.add(cause.note, bytesMax: ActivationCause.noteBytesMax)
@@ -37,7 +41,7 @@ public struct Activation: Sendable, Equatable {
 
     init(
         number: UInt64, version: Digest, activatedAt: Int64, cause: ActivationCause = ActivationCause(),
-        previous: Digest? = nil, folder: String = "", serial: UInt64 = 0
+        previous: Digest? = nil, folder: String = "", serial: UInt64 = 0, origin: UInt64? = nil
     ) {
         self.number = number
         self.version = version
@@ -50,6 +54,7 @@ public struct Activation: Sendable, Equatable {
         self.previous = previous
         self.folder = folder
         self.serial = serial
+        self.origin = origin
     }
 
     /// - Returns: nil when the record is damaged.
@@ -65,18 +70,20 @@ public struct Activation: Sendable, Equatable {
         }
         let start = Activation.shortBytes
         guard bytes.count >= start + 10, let kind = ActivationCause.Kind(rawValue: bytes[start]),
-            bytes[start + 1] <= 1, let serial = bytes.littleEndian64(at: start + 2)
+            bytes[start + 1] <= 3, let serial = bytes.littleEndian64(at: start + 2)
         else { return nil }
-        let hasPrevious = bytes[start + 1] == 1
-        let textsStart = start + 10 + (hasPrevious ? Digest.count : 0)
+        let hasPrevious = bytes[start + 1] & 1 != 0
+        let hasOrigin = bytes[start + 1] & 2 != 0
+        let originStart = start + 10 + (hasPrevious ? Digest.count : 0)
+        let textsStart = originStart + (hasOrigin ? 8 : 0)
         guard bytes.count >= textsStart, let texts = RecordTexts.read(3, bytes.extracting(textsStart...)) else {
             return nil
         }
         self.init(
             number: number, version: version, activatedAt: at,
             cause: ActivationCause(kind: kind, author: texts[0], note: texts[1]),
-            previous: hasPrevious ? Digest(bytes.extracting(start + 10..<textsStart)) : nil, folder: texts[2],
-            serial: serial)
+            previous: hasPrevious ? Digest(bytes.extracting(start + 10..<originStart)) : nil, folder: texts[2],
+            serial: serial, origin: hasOrigin ? bytes.littleEndian64(at: originStart) : nil)
     }
 }
 

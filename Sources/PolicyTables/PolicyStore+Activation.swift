@@ -41,6 +41,7 @@ extension PolicyStore {
         let source = FileSource(file: file ?? version, version: version)
         // A restart on what decides already writes nothing.
         if approval == nil, let held = try unchanged(source, cause.kind, folder) { return held }
+        let origin = cause.kind == .rollback ? try originOfRollback(to: version) : nil
         return try durably(cause.kind == .rollback ? "rollback" : "activate") {
             transaction throws(PolicyStoreError) in
             let held = try heldActivation(transaction)
@@ -53,7 +54,7 @@ extension PolicyStore {
             guard (held?.number ?? 0) < UInt64.max else { throw .store(unreadable) }
             let activation = Activation(
                 number: (held?.number ?? 0) + 1, version: version, activatedAt: now, cause: cause,
-                previous: held?.version, folder: folder, serial: approval?.serial ?? 0)
+                previous: held?.version, folder: folder, serial: approval?.serial ?? 0, origin: origin)
             Failpoint.pass("activate-pointer", "before")
             try transaction.set(state, StateKey.active, activation.encoded)
             Failpoint.pass("activate-pointer", "after")

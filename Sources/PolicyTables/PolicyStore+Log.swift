@@ -58,11 +58,14 @@ extension PolicyStore {
 
     /// The number under which each of these versions decided last, without those that never did. Reads the log from its
     /// end, as far as it takes to find them all.
-    public func lastUses(of versions: Set<Digest>) throws(PolicyStoreError) -> [Digest: UInt64] {
+    /// - Parameter counts: which activations are looked at.
+    public func lastUses(
+        of versions: Set<Digest>, where counts: (Activation) -> Bool = { _ in true }
+    ) throws(PolicyStoreError) -> [Digest: UInt64] {
         var result: [Digest: UInt64] = [:]
         guard !versions.isEmpty else { return result }
         try forEachActivation { activation in
-            if versions.contains(activation.version), result[activation.version] == nil {
+            if versions.contains(activation.version), result[activation.version] == nil, counts(activation) {
                 result[activation.version] = activation.number
             }
             return result.count < versions.count ? .next : .stop
@@ -74,19 +77,43 @@ extension PolicyStore {
     /// went back to: two in a row must not bring the version back that was left.
     /// - Throws: `nothingBefore`.
     public func versionBefore() throws(PolicyStoreError) -> Digest {
-        guard var entry = try active() else { throw .nothingBefore }
-        let present = entry.version
-        while entry.cause.kind == .rollback {
-            // To a version that never decided before, as a staged one, it is a step ahead.
-            guard let earlier = try newest(before: entry.number, where: { $0.version == present }) else { break }
+        guard let active = try active() else { throw .nothingBefore }
+        var entry = try origin(of: active)
+        while true {
+            if let previous = entry.previous, previous != active.version { return previous }
+            // Older builds did not write it down; and a version that was approved once more came after itself.
+            guard let earlier = try before(entry) else { throw .nothingBefore }
+            if earlier.version != active.version { return earlier.version }
             entry = earlier
         }
-        if let previous = entry.previous, previous != present { return previous }
-        // Older builds did not write it down; and a version that was approved once more came after itself.
-        guard let earlier = try newest(before: entry.number, where: { $0.version != present }) else {
-            throw .nothingBefore
+    }
+
+    /// The number of the activation that a rollback to a version goes back to: the nearest on the way that rollbacks from
+    /// what decides now go step by step, else the last one of that version, which lies ahead.
+    /// - Returns: nil for a version that never decided.
+    func originOfRollback(to version: Digest) throws(PolicyStoreError) -> UInt64? {
+        guard let active = try active() else { return nil }
+        var entry = try origin(of: active)
+        while let earlier = try before(entry) {
+            if earlier.version == version { return earlier.number }
+            entry = earlier
         }
-        return earlier.version
+        guard let last = try lastActivation(of: version) else { return nil }
+        return try origin(of: last).number
+    }
+
+    /// What decided before an activation.
+    private func before(_ entry: Activation) throws(PolicyStoreError) -> Activation? {
+        guard let earlier = try newest(before: entry.number, where: { _ in true }) else { return nil }
+        return try origin(of: earlier)
+    }
+
+    /// The activation that a rollback went back to; of anything else it is itself.
+    private func origin(of entry: Activation) throws(PolicyStoreError) -> Activation {
+        guard entry.cause.kind == .rollback else { return entry }
+        // An older number only: a record that names itself must not be followed for ever.
+        if let number = entry.origin, number < entry.number, let found = try activation(number) { return found }
+        return entry
     }
 
     private func newest(
@@ -118,7 +145,7 @@ extension PolicyStore {
     /// Removes what is older than the newest entries, with the approvals that it was accepted under.
     ///
     /// What is known of the versions that are still stored stays, however old: when each decided last, and what decided
-    /// before it. So a rollback to one of them, and the next one from there, go where they would go with the whole log.
+    /// before it. So a rollback to one of them finds it, and the next one goes back from there.
     func shortenLog(_ limits: ActivationLogLimits) throws(PolicyStoreError) {
         guard try mayBeTooLong(limits) else { return }
         var entries: [LogEntry] = []
@@ -162,12 +189,14 @@ private struct LogEntry {
     var version: Digest
     var isRollback: Bool
     var previous: Digest?
+    var origin: UInt64?
 
     init(_ activation: Activation) {
         number = activation.number
         version = activation.version
         isRollback = activation.cause.kind == .rollback
         previous = activation.previous
+        origin = activation.origin
     }
 
     /// The numbers of the entries that `versionBefore` and `lastActivation` look at, while one of these versions decides
@@ -185,7 +214,7 @@ private struct LogEntry {
                 continue
             }
             let entry = entries[origin]
-            needed.formUnion([entries[last].number, entry.number])
+            needed.formUnion([entries[last].number, entries[last].origin ?? entry.number, entry.number])
             guard entry.previous == nil || entry.previous == entry.version else { continue }
             let other = entries[..<origin].last { $0.version != entry.version }
             if let other { needed.insert(other.number) }

@@ -6,10 +6,12 @@ internal import Synchronization
 extension PolicyStore {
     /// Versions that never decided and nobody has named; whoever may store them must not push others out.
     static let neverActiveMax = 4
+    /// Versions that services published, beside those that people made decide: who publishes must not push those out.
+    static let publishedMax = 4
 
     /// Removes all versions but the active one and the one before it, the targets of rollbacks that were signed beforehand,
-    /// the `keep` that decided last and `neverActiveMax` that never did, and whatever is left of versions that were never
-    /// finished. Then shortens the log of activations (`ActivationLogLimits`).
+    /// the `keep` that people made decide last, the `publishedMax` that decided last of all, `neverActiveMax` that never did,
+    /// and whatever is left of versions that were never finished. Then shortens the log of activations (`ActivationLogLimits`).
     /// - Parameter keeping: versions that stay whatever their age.
     /// - Returns: the versions removed.
     @discardableResult
@@ -21,16 +23,19 @@ extension PolicyStore {
                 if let version { named.insert(version) }
             }
             let candidates = try versions().filter { !named.contains($0.version) }
-            let lastUse = try lastUses(of: Set(candidates.map(\.version)))
-            let used = candidates.filter { lastUse[$0.version] != nil }.sorted {
-                (lastUse[$0.version] ?? 0) > (lastUse[$1.version] ?? 0)
+            let stored = Set(candidates.map(\.version))
+            let lastUse = try lastUses(of: stored)
+            let chosen = try lastUses(of: stored) { $0.cause.kind != .publish }
+            let recent = { (uses: [Digest: UInt64], count: Int) in
+                Set(uses.sorted { $0.value > $1.value }.prefix(max(count, 0)).map(\.key))
             }
+            let recentlyUsed = recent(chosen, keep).union(recent(lastUse, min(keep, PolicyStore.publishedMax)))
+            let used = candidates.filter { lastUse[$0.version] != nil && !recentlyUsed.contains($0.version) }
             let unused = candidates.filter { lastUse[$0.version] == nil }.sorted {
                 ($0.createdAt, $0.version.description) > ($1.createdAt, $1.version.description)
             }
             var removed: [Digest] = []
-            for candidate in Array(used.dropFirst(max(keep, 0)))
-                + Array(unused.dropFirst(min(max(keep, 0), PolicyStore.neverActiveMax)))
+            for candidate in used + Array(unused.dropFirst(min(max(keep, 0), PolicyStore.neverActiveMax)))
             where try removeRecord(candidate.version) {
                 removed.append(candidate.version)
             }

@@ -54,9 +54,9 @@ extension PolicyStoreError: CustomStringConvertible {
         case .nothingBefore:
             "no other version decided before this one; name a version of `scopecheck policy log`"
         case .approvalMissing:
-            "unsigned: versions need signatures here; make them with `scopecheck policy sign` and apply with --signatures"
+            "versions need signatures here; make them with `scopecheck policy sign` and apply with --signatures"
         case .staleSerial(let serial, let highest):
-            "replayed: serial \(serial) of the signed statement is not greater than \(highest), the highest that was "
+            "serial \(serial) of the signed statement is not greater than \(highest), the highest that was "
                 + "accepted; sign again with a greater --serial"
         case .notPresent(let version):
             "the rollback was signed for leaving version `\(version)` as it was accepted then, and that is not what is in "

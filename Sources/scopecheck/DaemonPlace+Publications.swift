@@ -57,7 +57,7 @@ struct ProposalRow {
         json = object.bytes
     }
 
-    func text(isWhole: Bool) -> String {
+    func text(isWhole: Bool, words: String) -> String {
         var text = "\(id)  \(shown(service))  key \(shown(keyID))  \(madeAt)\(ends.map { "  ends \($0)" } ?? "")\n"
         if !author.isEmpty { text += "  by: \(shown(author))\n" }
         if !note.isEmpty { text += "  note: \(shown(note))\n" }
@@ -65,9 +65,9 @@ struct ProposalRow {
         for finding in lines { text += "  would allow: \(shown(finding))\n" }
         let (further, isTooMany) = (widenings.count - lines.count).addingReportingOverflow(wideningsOmitted)
         if further > 0 || isTooMany { text += "  and \(isTooMany ? Int.max : further) more\n" }
-        text += "  all of it: scopecheck policy plan active \(version)\n"
+        text += "  all of it: scopecheck policy plan active \(version)\(words)\n"
         if isWhole {
-            text += "approve exactly that: scopecheck policy approve \(id) -m WHY\n"
+            text += "approve exactly that: scopecheck policy approve \(id)\(words) -m WHY\n"
         }
         return text
     }

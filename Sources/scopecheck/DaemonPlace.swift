@@ -18,6 +18,8 @@ struct DaemonPlace: ParsableArguments, DaemonAddress {
     func hint(_ error: LocalHTTPError) -> String {
         admin == nil ? "; give --admin unix:PATH of the daemon" : ""
     }
+    /// The same as it was given, to follow the words of a command that is printed; empty when it was not.
+    var words: String { admin.map { " --admin \(shellWord("\($0.address)"))" } ?? "" }
 
     /// How long an answer is waited for, milliseconds.
     enum Patience: Int64 {

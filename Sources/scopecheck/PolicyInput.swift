@@ -25,10 +25,12 @@ struct LoadedPolicy {
         self.init(files, bar: bar)
     }
 
-    /// What a daemon was given: the files of a version that is to be.
-    init(bundle: PolicyBundle, folder: String) {
+    /// The files of a version, one that is to be or that is stored.
+    /// - Parameter name: what messages call a file that has no name in the version.
+    init(bundle: PolicyBundle, folder: String, name: String? = nil) {
+        let labels = name.map { name in bundle.files.map { $0.name.isEmpty ? name : $0.name } }
         self.init(
-            PolicyInput(bundle: bundle, labels: nil, folder: folder, label: bundle.label), bar: ProgressBar())
+            PolicyInput(bundle: bundle, labels: labels, folder: folder, label: bundle.label), bar: ProgressBar())
     }
 
     private init(_ input: PolicyInput, bar: ProgressBar) {

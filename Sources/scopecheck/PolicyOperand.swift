@@ -61,7 +61,7 @@ enum PolicyOperand {
                     + "--environment is `\(shown(environment))`; name a version that was read for it, or "
                     + (bundle.environment.map { "give `--environment \($0)`" } ?? "leave --environment out"))
         }
-        return LoadedPolicy(bundle: bundle, folder: stored.description.string("folder") ?? "")
+        return LoadedPolicy(bundle: bundle, folder: stored.description.string("folder") ?? "", name: argument)
     }
 
     /// A stored version, and what is known of it.
@@ -78,7 +78,8 @@ enum PolicyOperand {
             let version = read.string("version").flatMap({ Digest(hexadecimal: $0) })
         else {
             throw fail(
-                "`\(shown(argument))` is neither a file nor a version of \(place.name); see `scopecheck policy log`")
+                "`\(shown(argument))` is neither a file nor a version of \(place.name); see "
+                    + "`scopecheck policy log\(place.words)`")
         }
         return Stored(version: version, description: read)
     }

@@ -7,15 +7,25 @@ struct PublicationPlace: ParsableArguments, DaemonAddress {
     static let usual = "/run/scopecheck/publications.sock"
 
     @Option(
-        name: [.customLong("address"), .customLong("admin")],
+        name: .customLong("address"),
         help: """
             Where the daemon takes publications, unix:PATH or HOST:PORT: its `publications` listener or its admin socket. \
             Unless given unix:\(usual), or where that is missing unix:\(DaemonPlace.usualAdmin).
             """)
     var given: AddressArgument?
 
+    @Option(help: "The daemon's admin address, in place of --address.")
+    var admin: AddressArgument?
+
+    func validate() throws {
+        guard given == nil || admin == nil else { throw ValidationError("give --address or --admin, not both") }
+    }
+
+    /// For printed commands, which all are for the admin address.
+    var words: String { admin.map { " --admin \(shellWord("\($0.address)"))" } ?? "" }
+
     var address: ListenAddress {
-        if let given { return given.address }
+        if let given = given ?? admin { return given.address }
         let hasOwn = (try? Files.stamp(PublicationPlace.usual)) != nil
         return .unix(path: hasOwn ? PublicationPlace.usual : DaemonPlace.usualAdmin)
     }
@@ -30,7 +40,7 @@ struct PublicationPlace: ParsableArguments, DaemonAddress {
         case .badResponse(_, LocalHTTPError.closedAtOnce):
             "; or have this user added to the `peers` of the daemon's `publications` listener"
         default:
-            given == nil ? "; give --address of the daemon's `publications` or admin listener" : ""
+            given == nil && admin == nil ? "; give --address of the daemon's `publications` or admin listener" : ""
         }
     }
 }

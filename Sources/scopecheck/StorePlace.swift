@@ -16,6 +16,9 @@ struct StorePlace: ParsableArguments {
 
     var name: String { store.map { "`\($0)`" } ?? "`\(daemon.address)`" }
 
+    /// The same as it was given, to follow the words of a command that is printed; empty when it was not.
+    var words: String { store.map { " --store \(shellWord($0))" } ?? daemon.words }
+
     /// - Parameter offline: answers the same in the files of a store.
     func ask(
         _ method: String, _ target: String, body: [UInt8] = [], contentType: String = "application/octet-stream",

@@ -187,6 +187,8 @@ def test_generated_keys_and_minted_tokens_work():
         with Stage(policy=POLICY.replace("algorithms: [ES256]", f"algorithms: [{algorithm}]")) as stage:
             folder = stage.folder / "keys"
             cli("keys", "generate", "--algorithm", algorithm, "--kid", "dev", "--output", folder, check=0)
+            _, out, _ = cli("keys", "generate", "--algorithm", algorithm, "--output", f"{folder}/slash/", check=0)
+            assert "//" not in out, out
             assert os.stat(folder / "private.jwk").st_mode & 0o777 == 0o600
             public = json.loads((folder / "jwks.json").read_text())
             assert public["keys"][0]["kid"] == "dev" and "d" not in public["keys"][0], public

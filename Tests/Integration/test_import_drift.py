@@ -69,6 +69,30 @@ def test_import_exit_statuses():
         cli("policy", "import", "openapi", folder.path / "missing.yaml", check=2)
 
 
+def test_what_import_leaves_out_is_no_drift():
+    with tempfile.TemporaryDirectory(prefix="scopecheck-drift-") as folder:
+        folder = pathlib.Path(folder)
+        document = folder / "api.yaml"
+        document.write_text(
+            "openapi: 3.1.0\ninfo: {title: A, version: '1'}\nservers: [{url: https://a.example}]\n"
+            "components:\n  securitySchemes:\n    key: {type: apiKey, in: header, name: X-Key}\n"
+            "    oauth: {type: oauth2, flows: {clientCredentials: "
+            "{tokenUrl: https://id.example.com/t, scopes: {read: r}}}}\n"
+            "paths:\n  /a: {get: {security: [{oauth: [read]}]}}\n  /k: {get: {security: [{key: []}]}}\n")
+        policy = folder / "a.yaml"
+        cli("policy", "import", "openapi", document, "--service", "a", "--issuer", ISSUER, "--output", policy, check=3)
+        words = ["policy", "drift", "--service", "a", "--openapi", document, policy]
+        _, out, _ = cli(*words, check=0)
+        assert "not_comparable: GET /k" in out and "`key`" in out and "stays denied" in out, out
+        text = policy.read_text()
+        assert "match: GET /a," in text, text
+        line = next(line for line in text.splitlines() if "match: GET /a," in line)
+        public = line[:line.index("-")] + "- { match: GET /k, public: true }"
+        policy.write_text(text.replace(line, line + "\n" + public))
+        _, out, _ = cli(*words, check=1)
+        assert "policy_looser: GET /k" in out, out
+
+
 def test_drift_of_files():
     with Folder() as folder:
         words = ["policy", "drift", "--service", "hub", "--openapi", folder.document]

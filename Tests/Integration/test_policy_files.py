@@ -391,6 +391,49 @@ def test_versions_of_other_environments_do_not_decide():
         assert daemon.status()["policy"]["environment"] == "staging"
 
 
+def test_no_environment_takes_the_place_of_another():
+    """By a daemon, and in the files of a store, that nobody has told which one they are for."""
+    with Served() as served:
+        stage = served.stage
+        policies = stage.folder / "policies"
+        unnamed = 'store: daemon-store\nhttp: {{ address: "{http}" }}\nadmin: {{ address: "{admin}" }}\n'
+        unnamed += 'fastcgi: {{ address: "{fastcgi}" }}\n'
+        daemon = stage.daemon(config=unnamed)
+        place = ["--admin", daemon.admin]
+
+        def apply(environment, *more, check=0, place=place):
+            words = ["policy", "apply", policies, "-m", "why", "--environment", environment, *place, *more]
+            _, out, error = cli(*words, check=check)
+            return out + error
+
+        assert " decides for prod\n" in apply("prod")
+        label = daemon.policy_label()
+        staged = json.loads(apply("staging", "--stage", "--json"))["version"]
+        for error in (apply("staging", check=2),
+                      cli("policy", "rollback", staged[:16], "-m", "why", *place, check=2)[2]):
+            assert "`prod`" in error and "`environment: staging`" in error, error
+            assert daemon.policy_label() == label and served.status(daemon, "/orders") == 200
+        assert daemon.terminate() == 0
+        store = ["--store", stage.folder / "daemon-store"]
+        assert "`environment: staging`" in apply("staging", check=2, place=store)
+        assert "`environment: staging`" in cli("policy", "rollback", staged[:16], "-m", "why", *store, check=2)[2]
+        # What the message says to do: with a policy file, and without.
+        daemon = served.serve(environment="staging")
+        assert served.status(daemon, "/orders", host="api.example.org") == 200
+        assert daemon.terminate() == 0
+        daemon = served.serve(policy=None, environment="prod")
+        assert served.status(daemon, "/orders") == 503
+        assert "--environment prod" in daemon.events("policy_of_other_environment")[-1]["message"]
+        out = apply("prod", "--json", place=["--admin", daemon.admin])
+        changed = json.loads(out)
+        assert (changed["environment"], changed["previous_environment"]) == ("prod", "staging"), changed
+        assert daemon.status()["policy"]["environment"] == "prod"
+        assert daemon.terminate() == 0
+        daemon = served.serve(policy=None, environment="staging")
+        out = apply("staging", place=["--admin", daemon.admin])
+        assert " decides for staging, in place of " in out and out.endswith(" for prod\n"), out
+
+
 def test_what_is_changed_in_place_is_told_once():
     with Served() as served:
         daemon = served.serve()

@@ -91,3 +91,29 @@ def test_policy_diff():
         assert [change["kind"] for change in found["changes"]] == ["changed"], found
         reaches = {reach["scope"]: reach for reach in found["reaches"]}
         assert reaches["files:read"]["gained"]["count"] == 1 and reaches["orders:read"]["lost"]["count"] == 1, found
+
+
+def test_diff_of_a_baseline():
+    """Who is not listed may hold anything where the issuer's unknown clients are let in: a baseline takes away."""
+    with Stage() as stage:
+        kept = stage.write("kept.yaml", POLICY)
+        listed = stage.write("listed.yaml", POLICY.replace("    profile: rfc9068\n",
+                                                           "    profile: rfc9068\n    unknown_clients: deny\n")
+                             + "clients:\n  web: { client_id: web-frontend, issuer: https://id.example.com, "
+                             + "scopes: [orders:read] }\n")
+        for old, new, what, other in ((listed, kept, "gained", "lost"), (kept, listed, "lost", "gained")):
+            found = json.loads(cli("policy", "diff", old, new, "--json", check=1)[1])
+            reach = next(reach for reach in found["reaches"] if reach.get("client") == "web")
+            assert reach[other]["count"] == 0, reach
+            assert "GET https://api.example.com/v1/orders" not in reach[what]["routes"], reach
+            assert "POST https://api.example.com/v1/orders" in reach[what]["routes"], reach
+
+
+def test_diff_names_the_stored_version():
+    with Stage() as stage:
+        store = stage.folder / "offline"
+        store.mkdir()
+        cli("policy", "apply", stage.policy, "-m", "first", "--store", store, check=0)
+        new = stage.write("new.yaml", POLICY.replace("GET /orders, scopes: orders:read", "GET /orders, scopes: files:read"))
+        _, out, _ = cli("policy", "diff", "active", new, "--store", store, check=1)
+        assert "active:" in out and "policy:" not in out and "new.yaml:" in out, out

@@ -97,6 +97,7 @@ class Signed(Stage):
         before = self.label(), self.status_of()
         error = self.apply(name, *arguments, check=1)
         assert f"refused ({reason})" in error, error
+        assert f"): {reason.split('_')[0]}" not in error, error
         assert (self.label(), self.status_of()) == before, error
 
     def rollback(self, *arguments, check=0):

@@ -130,6 +130,32 @@ def test_schema_takes_good_policies_and_refuses_unknown_keys():
         assert list(check.iter_errors(yaml.load(text, Texts))), text
 
 
+def test_a_test_of_an_observed_route_says_so():
+    with Stage() as stage:
+        until = "2099-01-01T00:00:00Z"
+        ask = "tests:\n  - { request: \"GET https://api.example.com/v1/orders\", scopes: [files:read], expect: %s }\n"
+        text = POLICY.replace("match: GET /orders, scopes: orders:read",
+                              f"match: GET /orders, scopes: orders:read, mode: observe, until: {until}")
+        path = stage.write("observed.yaml", text + ask % "insufficient_scope")
+        _, out, _ = cli("policy", "test", path, check=1)
+        assert "got observed" in out and f"the route is in observe mode until {until}" in out, out
+        assert "expect `observed`" in out and "`at`" in out, out
+        _, out, _ = cli("policy", "test", path, "--json", check=1)
+        assert until in json.loads(out)["results"][0]["mend"], out
+        report = stage.folder / "observed.xml"
+        cli("policy", "test", path, "--junit", report, check=1)
+        assert until in report.read_text()
+        path = stage.write("observed.yaml", text + ask % "observed")
+        cli("policy", "test", path, check=0)
+        client = "clients:\n  web: { client_id: w, issuer: https://id.example.com, scopes: [files:read], "
+        client += "mode: observe, until: %s }\n"
+        ask = ask.replace("scopes:", "client: web, scopes:")
+        listing = POLICY.replace("    profile:", "    unknown_clients: deny\n    profile:")
+        path = stage.write("observed.yaml", listing + client % until + ask % "insufficient_scope")
+        _, out, _ = cli("policy", "test", path, check=1)
+        assert f"the client `web` is in observe mode until {until}" in out, out
+
+
 def test_reports_of_policy_test():
     tests = ("tests:\n  - { request: GET https://a.example/, expect: allow }\n"
              "  - { request: \"GET https://a.example/?<&\", expect: deny }\n")

@@ -160,7 +160,9 @@ def test_export():
         _, out, _ = cli("policy", "export", "active", "--to", "-", *stage.place(), check=0)
         assert out == NARROW
         target = stage.folder / "out/below"
-        cli("policy", "export", "1", "--to", target, *stage.place(), check=0)
+        cli("policy", "export", "1", "--to", f"{target}/", *stage.place(), check=0)
+        _, _, error = cli("policy", "export", "1", "--to", f"{target}/", *stage.place(), check=2)
+        assert f"`{target}/policy.yaml` is there already" in error, error
         assert (target / "policy.yaml").read_text() == NARROW
         (target / "policy.yaml").write_text("mine")
         code, _, error = cli("policy", "export", "1", "--to", target, *stage.place())
@@ -342,7 +344,8 @@ def test_staged_versions_do_not_decide():
         _, out, _ = cli("policy", "show", staged["version"][:12], "--source", *stage.place(), check=0)
         assert out == NARROW
         _, text, _ = cli("policy", "apply", stage.narrow, "-m", "again", "--stage", *stage.place(), check=0)
-        assert f"scopecheck policy rollback {staged['version'][:16]} -m WHY" in text, text
+        assert f"scopecheck policy rollback {staged['version'][:16]} --admin {stage.service.admin} -m WHY" in text, text
+        assert f"scopecheck policy shadow {staged['version'][:16]} --admin {stage.service.admin}\n" in text, text
         assert stage.rollback(staged["version"][:16])["number"] == 2
         assert stage.status_of() == 403 and not any("staged" in entry for entry in stage.log())
         # What decides is not staged.
@@ -358,6 +361,11 @@ def test_staged_versions_in_the_files_of_a_store():
         store = ["--store", stage.folder / "store"]
         _, out, _ = cli("policy", "apply", stage.narrow, "-m", "later", "--stage", "--json", *store, check=0)
         version = json.loads(out)["version"]
+        os.symlink(stage.folder / "store", stage.folder / "it's here")
+        quoted = str(stage.folder / "it's here").replace("'", "'\\''")
+        _, out, _ = cli("policy", "apply", stage.narrow, "-m", "later", "--stage",
+                        "--store", stage.folder / "it's here", check=0)
+        assert f"rollback {version[:16]} --store '{quoted}' -m WHY" in out and "policy shadow" not in out, out
         _, out, _ = cli("policy", "log", *store, check=0)
         assert out.splitlines()[1].startswith(f"staged  {version[:16]}  "), out
         _, out, _ = cli("policy", "apply", stage.wide, "-m", "w", "--stage", *store, check=0)
@@ -427,6 +435,8 @@ def test_a_file_that_was_rolled_back_stays_away():
                 daemon.process.signal(signal.SIGHUP)
             wait_until(lambda: len(daemon.events("policy_file_held_back")) > count, why)
             held(why)
+        _, text, _ = cli("status", *place, check=0)
+        assert "is held back" in text and "was refused at" not in text, text
         for clean in (True, False):
             count = len(daemon.events("policy_file_held_back"))
             daemon.terminate() if clean else daemon.kill()

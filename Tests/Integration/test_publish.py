@@ -153,6 +153,8 @@ def test_a_new_service_waits_for_a_person():
         assert stage.reason() == "unknown_host" and stage.served.policy_label() == before
         assert [row["id"] for row in stage.proposals()] == [proposal["id"]]
         assert proposal["version"] == proposal["id"]
+        _, text, _ = cli("policy", "proposals", "--admin", stage.served.admin, check=0)
+        assert f"policy plan active {proposal['id']} --admin {stage.served.admin}\n" in text, text
         cli("policy", "approve", "0" * 64, "-m", "no", "--admin", stage.served.admin, check=1)
         cli("policy", "approve", proposal["id"][:16], "-m", "no", "--admin", stage.served.admin, check=64)
         approved = stage.approve(proposal)

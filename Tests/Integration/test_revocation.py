@@ -168,7 +168,9 @@ def test_without_a_daemon():
         assert site.service.terminate() == 0
         code, out, error = cli("revoke", "--issuer", ISSUER, "--subject", "carol", "--address", site.service.admin)
         assert code == 2, (out, error)
-        cli("revoke", "--issuer", ISSUER, "--subject", "carol", "--store", site.folder / "store", check=0)
+        store = site.folder / "store"
+        _, out, _ = cli("revoke", "--issuer", ISSUER, "--subject", "carol", "--store", store, check=0)
+        assert out.endswith(f" --store {store}\n") and "scopecheck revocations remove " in out, out
         site.service.start()
         wait_until(lambda: site.reason(site.first.token()) == "granted", "the daemon is back with its keys")
         assert site.reason(token) == "revoked"

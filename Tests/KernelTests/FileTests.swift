@@ -74,6 +74,11 @@ import Testing
         #expect(Files.resolve(path, against: parent) == expected)
     }
 
+    @Test(arguments: [("a", "a/b"), ("a/", "a/b"), ("a//", "a/b"), ("/", "/b"), (".", "./b"), ("/a/c/", "/a/c/b")])
+    func join(_ parent: String, _ expected: String) {
+        #expect(Files.join(parent, "b") == expected)
+    }
+
     @Test func lockIsExclusive() throws {
         let path = folder.file("lock")
         do {

@@ -113,6 +113,19 @@ import Testing
             try kinds("  '/a.{x}': { get: { security: [] } }") == ["not_comparable GET /a.{x}"])
     }
 
+    /// What `policy import openapi` leaves out, since no policy can say it.
+    @Test func operationsThatNoPolicyCanRequire() throws {
+        let operations =
+            "  /k: { get: { security: [{ key: [] }] }, put: { security: [{ key: [] }, { oauth: [read] }] } }"
+        #expect(try kinds(operations) == ["not_comparable GET /k", "operation_denied PUT /k"])
+        #expect(try kinds(operations, "match: PUT /k, scopes: read") == ["not_comparable GET /k"])
+        let report = try DriftReport(
+            openAPI: DriftTests.published("  /k: { get: { security: [{ key: [] }] } }"), model: DriftTests.model(),
+            service: "orders", now: testNow)
+        #expect(!report.hasDrift && report.findings.count == 1, "\(report.text)")
+        #expect(report.text.contains("`key`") && report.text.contains("stays denied"), "\(report.text)")
+    }
+
     /// A route for a part of what is published as one operation.
     @Test func narrowerRoutes() throws {
         let operations = "  '/a/{x}': { get: { security: [{ oauth: [read] }] } }"

@@ -46,6 +46,36 @@ import Testing
             ])
     }
 
+    @Test(arguments: [false, true]) func aBaselineBesideUnlistedClients(refuses: Bool) throws {
+        let routes = [route("GET /a"), route("POST /a", .scopes(all: [1], any: []))]
+        let listed = policy(routes) {
+            $0.issuers[0].refusesUnknownClients = true
+            $0.clients = [ClientModel(name: "c", issuer: 0, identifier: "c", scopes: [0])]
+        }
+        // Where unlisted clients are let in, any scopes count; otherwise none do.
+        let unlisted = policy(routes) { $0.issuers[0].refusesUnknownClients = refuses }
+        let reached = refuses ? "GET https://api.test/a" : "POST https://api.test/a"
+        let removed = try #require(difference(from: listed, to: unlisted, at: 0).reaches.first)
+        #expect(removed.name == "c" && (refuses ? removed.lost : removed.gained).examples == [reached], "\(removed)")
+        #expect((refuses ? removed.gained : removed.lost).count == 0, "\(removed)")
+        let added = try #require(difference(from: unlisted, to: listed, at: 0).reaches.first)
+        #expect((refuses ? added.gained : added.lost).examples == [reached], "\(added)")
+        #expect((refuses ? added.lost : added.gained).count == 0, "\(added)")
+    }
+
+    @Test func anIssuerOfOneSide() throws {
+        let without = policy([route("GET /a"), route("POST /a", .scopes(all: [1], any: []))])
+        var with = without
+        with.issuers.append(without.issuers[0])
+        with.issuers[1].issuer = "https://more.test"
+        with.services[0].issuers = [0, 1]
+        with.clients = [ClientModel(name: "c", issuer: 1, identifier: "c", scopes: [0])]
+        let added = try #require(difference(from: without, to: with, at: 0).reaches.first)
+        #expect(added.name == "c" && added.gained.examples == ["GET https://api.test/a"] && added.lost.count == 0)
+        let removed = try #require(difference(from: with, to: without, at: 0).reaches.first)
+        #expect(removed.lost.examples == ["GET https://api.test/a"] && removed.gained.count == 0)
+    }
+
     @Test func aBaselineChanges() {
         func approved(_ scopes: [UInt16]) -> PolicyModel {
             policy([route("GET /a")]) {

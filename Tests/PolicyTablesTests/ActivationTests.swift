@@ -199,6 +199,56 @@ private struct World {
         #expect(try store.versionBefore() == three)
     }
 
+    /// The version that decides had decided before the one that is left: going back must not go round in a circle.
+    @Test func rollingBackPassesEachStepOnce() throws {
+        let world = try World()
+        let store = try world.store
+        let three = try #require(world.temporary).add(policy("/3"), "3")
+        for version in [three, world.one, world.two, world.one] {
+            _ = try store.activate(version, now: 1, cause: apply)
+        }
+        for (version, origin) in [(world.two, 3), (world.one, 2), (three, 1)] as [(Digest, UInt64)] {
+            #expect(try store.versionBefore() == version)
+            let made = try store.activate(version, now: 2, cause: rollback)
+            #expect(try made.origin == origin && store.active() == made)
+        }
+        #expect(error { _ = try store.versionBefore() } == .nothingBefore)
+    }
+
+    /// Against histories that are kept whole: for each activation the versions that lie behind it.
+    @Test(arguments: 0..<8 as Range<UInt64>) func rollbacksGoBackTheWayThatWasCome(_ seed: UInt64) throws {
+        let world = try World()
+        let store = try world.store
+        var versions = [world.one, world.two]
+        for number in 3...5 {
+            versions.append(try #require(world.temporary).add(policy("/\(number)"), "\(number)"))
+        }
+        var state = seed &+ 1
+        func random(_ bound: UInt64) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((state >> 33) % bound)
+        }
+        var histories: [[Digest]] = []
+        func behind(_ history: [Digest]) -> Digest? { history.last { $0 != history.last } }
+        for step in 0..<80 {
+            var history = histories.last ?? []
+            #expect((try? store.versionBefore()) == behind(history), "step \(step)")
+            var target = versions[random(5)]
+            var cause = random(2) == 0 ? apply : rollback
+            if random(2) == 0, let back = behind(history) { (target, cause) = (back, rollback) }
+            if target == history.last { continue }
+            if cause == apply {
+                history.append(target)
+            } else if let place = history.dropLast().lastIndex(of: target) {
+                history = Array(history[...place])
+            } else {
+                history = histories.last { $0.last == target } ?? history + [target]
+            }
+            histories.append(history)
+            _ = try store.activate(target, now: 1, cause: cause)
+        }
+    }
+
     @Test func withoutAFileNothingIsHeldBack() throws {
         let world = try World()
         let store = try world.store

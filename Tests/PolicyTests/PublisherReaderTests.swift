@@ -143,6 +143,26 @@ import Testing
         #expect(policy.model == nil && policy.diagnostics.map(\.code) == [.duplicateKey], "\(policy.diagnostics)")
     }
 
+    /// What a service is yet to publish.
+    @Test func scopesAndIssuersThatArePublishersAreUsed() {
+        let declared = "  orders:read: {}\n  orders:write: {}\n  orders: {}\n  read: {}\n  write: {}"
+        let other = "\n  - { issuer: https://other.example, audience: a, keys: { discovery: true } }"
+        func codes(_ scopes: String, _ more: String) -> [DiagnosticCode] {
+            load(
+                PublisherReaderTests.publisher(scopes: scopes, more: more)
+                    .replacing("  read: {}\n  write: {}", declared)
+                    .replacing("keys: { discovery: true } }", "keys: { discovery: true } }" + other)
+                    .replacing(
+                        "hosts: [api.example.com]", "hosts: [api.example.com]\n    issuers: [https://id.example.com]")
+            ).diagnostics.map(\.code)
+        }
+        // `orders` alone is not of `orders:*`.
+        #expect(codes("[\"orders:*\"]", "") == [.unusedScope])
+        #expect(codes("[orders:read, orders]", "") == [.unusedScope])
+        #expect(codes("[\"*\"]", "") == [])
+        #expect(codes("[\"*\"]", "    issuers: [https://id.example.com]") == [.unusedIssuer])
+    }
+
     // MARK: Ends
 
     private static func ends(_ text: String) -> String { policyWith() + "\npublications: \(text)\n" }

@@ -54,6 +54,15 @@ struct OperationComparison {
             let found = answering(places, operation.method)
             for place in found { isReached[place] = true }
             guard !found.isEmpty else {
+                if let problem = operation.requirement.beyondPolicies {
+                    report.add(
+                        .notComparable, operation.label,
+                        "it asks for what no policy can require (\(problem)); it stays denied",
+                        mend:
+                            "nothing to do here; if clients are to reach it, have it ask for scopes of a token",
+                        line: operation.line)
+                    continue
+                }
                 let why = places.isEmpty ? "no route has its path" : "its path does not list the method"
                 report.add(
                     .operationDenied, operation.label, "it is published and denied to everybody: \(why)",

@@ -95,6 +95,12 @@ extension PublishedRequirement {
         }
     }
 
+    /// What is asked for where nothing of it is scopes of a token; nil where a route can require it.
+    var beyondPolicies: String? {
+        guard !isOpen, !takesAnyToken, alternatives.isEmpty else { return nil }
+        return leftOut.isEmpty ? "something other than scopes" : leftOut.prefix(4).joined(separator: "; ")
+    }
+
     /// `orders:read with orders:list, or orders:admin`.
     var words: String {
         if isOpen { return "nothing" }

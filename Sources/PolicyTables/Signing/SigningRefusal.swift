@@ -44,30 +44,30 @@ extension SigningRefusal: CustomStringConvertible {
     public var description: String {
         switch self {
         case .unsigned:
-            "unsigned: versions need signatures here; make them with `scopecheck policy sign` and give --signatures"
+            "versions need signatures here; make them with `scopecheck policy sign` and give --signatures"
         case .malformed(let problem):
             "the signature file cannot be read: \(problem); make it with `scopecheck policy sign`"
         case .unknownKey(let name):
-            "unknown key: `\(name)` has signed and is none of the trusted keys; have a trusted person sign"
+            "`\(name)` has signed and is none of the trusted keys; have a trusted person sign"
         case .badSignature(let name):
-            "bad signature: that of `\(name)` is not over this statement; have it signed again"
+            "the signature of `\(name)` is not over this statement; have it signed again"
         case .tooFew(let valid, let required):
             "\(valid) of \(required) signatures: more trusted keys must sign; add theirs with `scopecheck policy sign`"
         case .wrongVersion(let signed, let found):
-            "wrong version: the signatures are for `\(signed)` and this is `\(found)`; sign exactly the files that are "
+            "the signatures are for `\(signed)` and this is `\(found)`; sign exactly the files that are "
                 + "applied, with the same --environment"
         case .wrongAction(let isRollback):
             isRollback
                 ? "the statement is signed for a rollback; give it to `policy rollback`, or to `policy apply` as "
                     + "--rollback-signatures" : "the statement is signed for an apply; sign one with --rollback-to"
         case .replayed(let serial, let highest):
-            "replayed: serial \(serial) is not greater than \(highest), the highest that was accepted; sign again with a "
+            "serial \(serial) is not greater than \(highest), the highest that was accepted; sign again with a "
                 + "greater --serial"
         case .notFromPresent(let version):
             "the rollback is signed for leaving version `\(version)` as it was accepted then, and that is not what is in "
                 + "force; sign a rollback from the version in force"
         case .tampered(let what):
-            "tampered: \(what); apply the signed policy again, and find out who writes to the store"
+            "\(what); apply the signed policy again, and find out who writes to the store"
         }
     }
 }

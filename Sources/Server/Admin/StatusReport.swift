@@ -146,6 +146,11 @@ struct StatusReport: Sendable {
         text.split(separator: "\n", omittingEmptySubsequences: true).joined(separator: "\n             ")
     }
 
+    /// Whether a refusal of the policy file is only that it is held back, which has a line of its own.
+    private func isHeldBack(_ refusal: String) -> Bool {
+        policies.heldBack.map { refusal == "\(PolicyStoreError.heldBack($0))" } ?? false
+    }
+
     /// The same for people.
     func text(_ workers: [WorkerFigures], isDraining: Bool) -> [UInt8] {
         var sum = WorkerFigures()
@@ -175,7 +180,7 @@ struct StatusReport: Sendable {
         if let info = policies.info() {
             lines.append("           \(info.hostCount) hosts, \(info.routeCount) routes, \(info.scopeCount) scopes")
         }
-        if let load = policies.lastLoad, let refusal = load.refusal {
+        if let load = policies.lastLoad, let refusal = load.refusal, !isHeldBack(refusal) {
             let over = refusalEnd(load).map { ", which is over since \(Timestamp(unixSeconds: $0).text)" } ?? ""
             let reason = StatusReport.indented(refusal)
             lines.append(

@@ -117,17 +117,30 @@ struct PolicyChange: Sendable {
     var activation: Activation
     /// The version was in force already.
     var isUnchanged: Bool
+    /// That the version was read for, and that the one before was.
+    var environment: String?
+    var previousEnvironment: String?
     /// Signatures came with the request, and this daemon requires none.
     var ignoresSignatures = false
 
-    /// `{"number":12,"version":"…","label":"12.…","previous":"…","unchanged":false}`, and `"signatures":"ignored"` where
-    /// nobody has looked at them.
+    init(_ activation: Activation, isUnchanged: Bool, in store: PolicyStore) {
+        self.activation = activation
+        self.isUnchanged = isUnchanged
+        // The change is made, whether or not this can be told.
+        environment = (try? store.environment(activation.version)) ?? nil
+        previousEnvironment = activation.previous.flatMap { (try? store.environment($0)) ?? nil }
+    }
+
+    /// `{"number":12,"version":"…","label":"12.…","environment":"prod","previous":"…","previous_environment":"prod",
+    /// "unchanged":false}`, and `"signatures":"ignored"` where nobody has looked at them. What is not, is left out.
     var json: [UInt8] {
         var object = JSONObjectWriter()
         object.add("number", number: Int64(clamping: activation.number))
         object.add("version", string: activation.version.description)
         object.add("label", string: activation.label)
+        if let environment { object.add("environment", string: environment) }
         if let previous = activation.previous { object.add("previous", string: previous.description) }
+        if let previousEnvironment { object.add("previous_environment", string: previousEnvironment) }
         object.add("unchanged", boolean: isUnchanged)
         if ignoresSignatures { object.add("signatures", string: "ignored") }
         return object.text()
@@ -169,6 +182,8 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
     /// No version is meant by that operand, or more than one.
     case noVersion(String)
     case conflict(String)
+    /// The version was read for another environment than what decides here.
+    case otherEnvironment(String)
     /// Another version decides than the one that the change was made for.
     case moved(isPublication: Bool)
     /// What the change needs cannot be had.
@@ -195,6 +210,7 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
         case .store: "store_failed"
         case .conflict: "busy"
         case .moved(let isPublication): isPublication ? PolicyChangeRefusal.overtaken : "moved"
+        case .otherEnvironment: "other_environment"
         case .unavailable: "unavailable"
         case .full: "disk_full"
         }
@@ -206,7 +222,7 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
         case .policy: 422
         case .signing, .store(.approvalMissing), .store(.staleSerial), .store(.notPresent): 403
         case .store(.unknownVersion), .noVersion, .store(.nothingBefore): 404
-        case .store(.heldBack), .conflict, .moved: 409
+        case .store(.heldBack), .conflict, .otherEnvironment, .moved: 409
         case .store(let error) where PolicyChangeRefusal.isFull(error): 507
         case .store, .unavailable: 503
         case .full: 507
@@ -216,7 +232,8 @@ enum PolicyChangeRefusal: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .malformed(let problem): "the request cannot be read: \(problem)"
-        case .policy(let text), .noVersion(let text), .conflict(let text), .unavailable(let text), .full(let text):
+        case .policy(let text), .noVersion(let text), .conflict(let text), .otherEnvironment(let text),
+            .unavailable(let text), .full(let text):
             text
         case .moved: "another policy came into force meanwhile; try again"
         case .signing(let refusal): "\(refusal)"

@@ -21,6 +21,7 @@ extension PolicyDesk {
                 if let expecting, held?.version != expecting {
                     throw PolicyChangeRefusal.moved(isPublication: held?.cause.kind == .publish)
                 }
+                if ownEnvironment == nil { try store.requireEnvironment(of: held, for: version) }
                 let before = held?.number
                 // The keys may have changed since it was verified.
                 if let approval { try signing?.signers.check(SignatureFile(parsing: approval.signatures)) }
@@ -37,7 +38,7 @@ extension PolicyDesk {
                         ("visible_us", "\(visible / 1_000)"),
                     ]
                 }
-                return PolicyChange(activation: activation, isUnchanged: activation.number == before)
+                return PolicyChange(activation, isUnchanged: activation.number == before, in: store)
             }
             loader.prune(shadowed: shadow.version)
             return made

@@ -106,30 +106,6 @@ final class PolicyDesk: Sendable, Fetches {
         }
     }
 
-    /// What the store has may be left from another environment: it does not decide.
-    func isOfOtherEnvironment(_ activation: Activation) throws -> Bool {
-        do {
-            try requireOwnEnvironment(activation.version)
-            return false
-        } catch let refusal as PolicyChangeRefusal {
-            log.write(
-                .error, "policy_of_other_environment", "the stored policy does not decide: \(refusal)",
-                [("version", activation.version.description)])
-            return true
-        }
-    }
-
-    /// - Throws: `PolicyChangeRefusal` for a version that was read for another environment than this daemon's.
-    func requireOwnEnvironment(_ version: Digest) throws {
-        guard let ownEnvironment else { return }
-        let environment = try store.environment(version)
-        guard environment != ownEnvironment else { return }
-        throw PolicyChangeRefusal.conflict(
-            "this daemon decides for `\(ownEnvironment)`, and the policy was read for "
-                + (environment.map { "`\($0)`" } ?? "no environment")
-                + "; read it with `--environment \(ownEnvironment)`, or start the daemon for the other")
-    }
-
     func stop() {
         keyring.stop()
         introspection.stop()

@@ -37,11 +37,12 @@ public enum StoredPolicies {
                         version: version, isActive: active?.version == version, ignoresSignatures: request.hasSignatures
                     ).json
                 }
+                try store.requireEnvironment(of: active, for: version)
                 let activation = try store.activate(
                     version, now: now,
                     cause: ActivationCause(kind: .apply, author: request.author, note: request.note),
                     folder: request.folder, approval: approval)
-                return PolicyChange(activation: activation, isUnchanged: activation.number == active?.number).json
+                return PolicyChange(activation, isUnchanged: activation.number == active?.number, in: store).json
             }
         }
     }
@@ -58,16 +59,18 @@ public enum StoredPolicies {
                     } else {
                         try store.versionBefore()
                     }
-                guard try store.active()?.version != target else {
+                let active = try store.active()
+                guard active?.version != target else {
                     throw PolicyChangeRefusal.conflict("version `\(target)` decides already; nothing was changed")
                 }
+                try store.requireEnvironment(of: active, for: target)
                 let last = try store.lastActivation(of: target)
                 let folder = try last?.folder ?? store.info(target)?.origin.folder ?? ""
                 let activation = try store.activate(
                     target, now: now,
                     cause: ActivationCause(kind: .rollback, author: request.author, note: request.note), folder: folder,
                     approval: try approval(ofRollbackTo: target, request, store))
-                return PolicyChange(activation: activation, isUnchanged: false).json
+                return PolicyChange(activation, isUnchanged: false, in: store).json
             }
         }
     }

@@ -53,8 +53,8 @@ struct KeysCommand: ParsableCommand {
                     Array("{\"private\":".utf8) + privateText + Array(",\"jwks\":".utf8) + publicText + [0x7D, 0x0A])
                 return
             }
-            let privatePath = output + "/private.jwk"
-            let publicPath = output + "/jwks.json"
+            let privatePath = Files.join(output, "private.jwk")
+            let publicPath = Files.join(output, "jwks.json")
             do throws(SystemError) {
                 try Files.makeFolder(output)
                 // Somebody may still need the key that is there.

@@ -56,7 +56,9 @@ struct Revocations: ParsableCommand {
 
         func validate() throws {
             guard id.utf8.count == 64, id.utf8.allSatisfy({ hexadecimalValue($0) != nil }) else {
-                throw ValidationError("an ID has 64 hexadecimal digits; `scopecheck revocations list` shows them")
+                throw ValidationError(
+                    "an ID has 64 hexadecimal digits; `scopecheck revocations list\(place.words)` "
+                        + "shows them")
             }
         }
 

@@ -146,6 +146,6 @@ struct Revoke: ParsableCommand {
         case "max_lifetime": text += "until: \(end); every token that is meant has expired by then (max_lifetime)\n"
         default: text += "until: \(end); nothing says how long such a token lives, --until would\n"
         }
-        return text + "to take it back: scopecheck revocations remove \(row.id)\n"
+        return text + "to take it back: scopecheck revocations remove \(row.id)\(place.words)\n"
     }
 }

@@ -8,8 +8,9 @@ enum JUnitReport {
     static func row(_ result: PolicyTestResult, file: String, line: Int) -> JUnitDocument.Case {
         let expected = TestReport.expectation(result.test)
         let route = result.route.map { " at \($0)" } ?? ""
+        let mend = result.mend.map { "; \($0)" } ?? ""
         return JUnitDocument.Case(
             name: "\(TestReport.attempt(result.test)): \(expected)", file: file, line: line,
-            failure: result.passed ? nil : "expected \(expected), got \(result.outcome)\(route)")
+            failure: result.passed ? nil : "expected \(expected), got \(result.outcome)\(route)\(mend)")
     }
 }

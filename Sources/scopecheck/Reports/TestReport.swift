@@ -9,6 +9,7 @@ enum TestReport {
         let route = result.route.map { " (route `\($0)`)" } ?? ""
         return "\(file):\(test.position.line):\(test.position.column): failed: \(attempt(test)): expected "
             + "\(expectation(test)), got \(result.outcome)\(route)\n"
+            + (result.mend.map { "  mend: \($0)\n" } ?? "")
     }
 
     static func json(_ result: PolicyTestResult) -> [UInt8] {
@@ -31,6 +32,10 @@ enum TestReport {
         writer.append(jsonString: Array(result.outcome.utf8).span)
         writer.append(",\"passed\":")
         writer.append(result.passed ? "true" : "false")
+        if let mend = result.mend {
+            writer.append(",\"mend\":")
+            writer.append(jsonString: Array(mend.utf8).span)
+        }
         writer.append("}")
         return [UInt8](copying: writer.bytes)
     }

@@ -90,7 +90,8 @@ private func post(_ path: String, _ length: String, _ body: String = "") -> Stri
             (.store(.staleSerial(1, highest: 2)), "replayed_serial", 403),
             (.store(.notPresent(version)), "rollback_not_from_present", 403),
             (.store(.unknownVersion(version)), "unknown_version", 404), (.noVersion(""), "unknown_version", 404),
-            (.store(.heldBack(version)), "held_back", 409), (.conflict(""), "busy", 409), (.full(""), "disk_full", 507),
+            (.store(.heldBack(version)), "held_back", 409), (.conflict(""), "busy", 409),
+            (.otherEnvironment(""), "other_environment", 409), (.full(""), "disk_full", 507),
             (.unavailable(""), "unavailable", 503), (.store(.nothingBefore), "nothing_before", 404),
         ]
         for (refusal, name, status) in refusals {

@@ -14,8 +14,9 @@ extension PolicyCommand {
                 The files are checked and their tests run here first, then by the daemon. When the command has ended with \
                 0, the next request is decided by that version, and its number says so in X-Scope-Policy. A daemon that \
                 requires signatures needs --signatures. With --store it is done in the files, while no daemon runs on \
-                them. Exit 0 when it decides (also when it did already), 1 when the policy or a signature is refused, 2 \
-                when it could not be done; the policy in force goes on serving then.
+                them. What was read for another --environment than the version in force is not taken by a daemon whose \
+                configuration has no `environment`. Exit 0 when it decides (also when it did already), 1 when the policy \
+                or a signature is refused, 2 when it could not be done; the policy in force goes on serving then.
                 """)
 
         @OptionGroup var policy: PolicyArguments
@@ -52,7 +53,7 @@ extension PolicyCommand {
                 attemptsLeft -= 1
                 let isLast = attemptsLeft == 0
                 guard let answer = try apply(given, isFirst: attemptsLeft == 3, isLast: isLast) else { continue }
-                return printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer).utf8))
+                return printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer, of: place).utf8))
             }
         }
 
@@ -95,7 +96,7 @@ extension PolicyCommand {
     }
 
     /// What a change has done, for people.
-    static func outcome(_ answer: [UInt8]) -> String {
+    static func outcome(_ answer: [UInt8], of place: StorePlace) -> String {
         guard let read = JSONObject(answer) else { return "done\n" }
         let areIgnored = read.string("signatures") == "ignored"
         if read.isTrue("staged") {
@@ -104,14 +105,19 @@ extension PolicyCommand {
             guard !read.isTrue("active") else { return "nothing to stage: \(version) decides already\n\(unread)" }
             let short = version.prefix(16)
             return "stored, and not in force: \(version)\n"
-                + "compare it with what decides: scopecheck policy shadow \(short)\n"
-                + "have it decide: scopecheck policy rollback \(short) -m WHY\n\(unread)"
+                // Only a daemon compares.
+                + (place.store == nil
+                    ? "compare it with what decides: scopecheck policy shadow \(short)\(place.words)\n" : "")
+                + "have it decide: scopecheck policy rollback \(short)\(place.words) -m WHY\n\(unread)"
         }
         let label = read.string("label") ?? ""
         let unread = areIgnored ? "the signatures were not looked at: the daemon requires none\n" : ""
         if read.isTrue("unchanged") { return "nothing to change: \(label) decides already\n\(unread)" }
-        let before = read.string("previous").map { ", in place of \($0.prefix(16))" } ?? ""
-        return "policy \(label) decides\(before)\n\(unread)"
+        let environment = read.string("environment")
+        let left = read.string("previous_environment")
+        let was = left == environment ? "" : left.map { " for \(shown($0))" } ?? " for no environment"
+        let before = read.string("previous").map { ", in place of \($0.prefix(16))\(was)" } ?? ""
+        return "policy \(label) decides\(environment.map { " for \(shown($0))" } ?? "")\(before)\n\(unread)"
     }
 }
 

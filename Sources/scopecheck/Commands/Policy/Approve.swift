@@ -21,7 +21,7 @@ extension PolicyCommand {
             if answer.status == 409, let row = answer.proposal {
                 if !json {
                     printOut("another policy decides by now, so it is another version, that nobody has approved:\n")
-                    printOut(row.text(isWhole: true))
+                    printOut(row.text(isWhole: true, words: daemon.words))
                 }
                 throw Ending.no
             }
@@ -70,7 +70,8 @@ struct ProposalDecision: ParsableArguments {
     func validate() throws {
         guard Digest(hexadecimal: id) != nil else {
             throw ValidationError(
-                "an ID is a whole version, 64 hexadecimal digits; `scopecheck policy proposals` shows them")
+                "an ID is a whole version, 64 hexadecimal digits; `scopecheck policy proposals\(daemon.words)` "
+                    + "shows them")
         }
         guard !message.isEmpty, message.utf8.count <= ActivationCause.noteBytesMax else {
             throw ValidationError("say why with -m, in at most \(ActivationCause.noteBytesMax) bytes")

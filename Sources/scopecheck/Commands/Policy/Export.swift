@@ -33,19 +33,18 @@ extension PolicyCommand {
                 throw fail("the source of version `\(stored.version)` cannot be read by this build")
             }
             // What has no name is a version of one file as it was.
-            let files = bundle.files.map { ($0.name.isEmpty ? "policy.yaml" : $0.name, $0.bytes) }
+            let files = bundle.files.map { (Files.join(to, $0.name.isEmpty ? "policy.yaml" : $0.name), $0.bytes) }
             do throws(SystemError) {
-                for (name, _) in files where !force {
-                    guard (try? Files.stamp("\(to)/\(name)")) == nil else {
+                for (path, _) in files where !force {
+                    guard (try? Files.stamp(path)) == nil else {
                         throw SystemError(
-                            code: 17, call: "open", path: "\(to)/\(name)",
+                            code: 17, call: "open", path: path,
                             detail:
-                                "`\(to)/\(name)` is there already and nothing was written; give --force, or another "
+                                "`\(path)` is there already and nothing was written; give --force, or another "
                                 + "folder with --to")
                     }
                 }
-                for (name, bytes) in files {
-                    let path = "\(to)/\(name)"
+                for (path, bytes) in files {
                     try Files.makeFolder(Files.split(path).folder, mode: 0o755)
                     try Files.replace(path, bytes: bytes.span, mode: 0o644)
                 }

@@ -36,7 +36,7 @@ extension PolicyCommand {
             let answer = try place.change(
                 "/policy/rollback", body: request.text,
                 offline: { try StoredPolicies.rollback(asked, store: $0, now: nowSeconds()) })
-            printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer).utf8))
+            printOut(json ? answer + [0x0A] : Array(PolicyCommand.outcome(answer, of: place).utf8))
         }
     }
 }

@@ -44,7 +44,7 @@ extension PolicyCommand {
                 let answer = try ask("POST", "/policy/shadow", body: body.text())
                 let text =
                     "Version \(version.prefix(16)) is decided beside the active one; "
-                    + "`scopecheck policy shadow` shows what would change.\n"
+                    + "`scopecheck policy shadow\(place.words)` shows what would change.\n"
                 return printOut(json ? answer + [0x0A] : Array(text.utf8))
             }
             let report = try ask("GET", "/policy/shadow")
