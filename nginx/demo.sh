@@ -28,7 +28,8 @@ fail() { printf 'demo.sh: %s\n' "$*" >&2; exit 1; }
 # --- what it needs -------------------------------------------------------------------------------------------
 
 "$root/Tests/install.sh" libfcgi-dev libssl-dev liblmdb-dev pkg-config nginx:nginx-light curl ca-certificates
-command -v swift >/dev/null || fail "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH"
+command -v swift >/dev/null || [ -n "${SCOPECHECK_BINARY-}" ] ||
+    fail "swift was not found; install Swift 6.3 (https://www.swift.org/install) and put it on PATH"
 nginx -V 2>&1 | grep -q http_auth_request_module || fail "this nginx was built without http_auth_request_module"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/scopecheck-demo.XXXXXX")

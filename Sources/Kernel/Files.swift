@@ -51,6 +51,14 @@ public enum Files {
         return stamp(status)
     }
 
+    /// The user that a file or folder belongs to, symbolic links followed.
+    public static func ownerID(_ path: String) throws(SystemError) -> UInt32 {
+        var status = Glibc.stat()
+        // SAFETY: the string and the structure live for the call.
+        _ = try checked("stat", path: path) { unsafe Int(fstatat(AT_FDCWD, path, &status, 0)) }
+        return status.st_uid
+    }
+
     /// Puts a file in place as a whole: readers see the old bytes or the new ones, also after a crash.
     ///
     /// Written beside it, synced, renamed over it, and the folder synced.

@@ -1,5 +1,14 @@
 internal import Glibc
 
+/// What a listener gave as a sign of life.
+public enum HealthSign: Equatable, Sendable {
+    case answered(status: Int)
+    /// HTTP, and not of a listener that decides.
+    case foreign(httpStatus: Int)
+    /// No protocol got an answer in time.
+    case silent
+}
+
 /// Asks a listener for a sign of life, in the protocol that it speaks.
 public enum HealthProbe {
     /// Sends `GET /` without facts and, when that gets no answer, a FastCGI request without parameters, then the
@@ -7,19 +16,18 @@ public enum HealthProbe {
     ///
     /// A daemon with a policy answers the first two with 403 (a fact is missing) and one without answers 503, so
     /// health needs no path of its own. A HELLO in return counts as 200, a DISCONNECT as 503.
-    /// - Returns: the status of the answer; nil when no protocol got one in time.
     /// - Throws: when nobody accepts the connection.
     public static func probe(
         _ address: ListenAddress, deadlineMilliseconds: Int64 = 2000
-    ) throws(SystemError) -> Int? {
+    ) throws(SystemError) -> HealthSign {
         let third = deadlineMilliseconds / 3
-        if let status = try exchange(address, third, request: Array(httpRequest.utf8), parse: httpStatus) {
-            return status
-        }
-        if let status = try exchange(address, third, request: fastCGIRequest, parse: fastCGIStatus) {
-            return status
-        }
-        return try exchange(address, deadlineMilliseconds - 2 * third, request: spopHello, parse: spopStatus)
+        let http = try exchange(address, third, request: Array(httpRequest.utf8), parse: httpStatus)
+        if let status = http.status { return .answered(status: status) }
+        let fastCGI = try exchange(address, third, request: fastCGIRequest, parse: fastCGIStatus)
+        if let status = fastCGI.status { return .answered(status: status) }
+        let spop = try exchange(address, deadlineMilliseconds - 2 * third, request: spopHello, parse: spopStatus)
+        if let status = spop.status { return .answered(status: status) }
+        return HTTPResponseText(http.received).map { .foreign(httpStatus: $0.status) } ?? .silent
     }
 
     static let httpRequest = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -45,7 +53,7 @@ public enum HealthProbe {
 
     private static func exchange(
         _ address: ListenAddress, _ milliseconds: Int64, request: [UInt8], parse: ([UInt8]) -> Int?
-    ) throws(SystemError) -> Int? {
+    ) throws(SystemError) -> (status: Int?, received: [UInt8]) {
         let connection = try LocalConnection(to: address, deadline: Deadline(milliseconds: milliseconds))
         var received: [UInt8] = []
         do {
@@ -54,13 +62,12 @@ public enum HealthProbe {
                 let chunk = try connection.receive()
                 if chunk.isEmpty { break }
                 received.append(contentsOf: chunk)
-                if let status = parse(received) { return status }
+                if let status = parse(received) { return (status, received) }
             }
         } catch {
             // Connected and silent, or broken off: no answer in this protocol.
-            return nil
         }
-        return nil
+        return (nil, received)
     }
 
     /// Of an answer that only this daemon gives: a decision, or the admin listener's `{}`.

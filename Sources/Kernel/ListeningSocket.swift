@@ -175,10 +175,25 @@ extension SocketFilePermissions {
             // (uid_t)-1 leaves an id as it is (chown(2)).
             let owner = ownerID ?? UInt32.max
             let group = groupID ?? UInt32.max
-            _ = try checked("chown", path: path) { unsafe Int(lchown(path, owner, group)) }
+            let changed = retrying { unsafe Int(lchown(path, owner, group)) }
+            guard changed >= 0 else { throw refusal(Int32(truncatingIfNeeded: -changed), path) }
         }
         let bits = mode_t(mode & 0o777)
         _ = try checked("chmod", path: path) { unsafe Int(chmod(path, bits)) }
+    }
+
+    /// Why the socket could not be given away. Whoever is not root may give it to a group of their own (chown(2)).
+    private func refusal(_ code: Int32, _ path: String) -> SystemError {
+        guard code == EPERM, let groupID, ownerID == nil || ownerID == Accounts.ownUserID else {
+            return SystemError(code: code, call: "chown", path: path)
+        }
+        let group = Accounts.groupName(groupID) ?? "\(groupID)"
+        let user = Accounts.ownUserName ?? "\(Accounts.ownUserID)"
+        return SystemError(
+            code: code, call: "chown", path: path,
+            detail:
+                "`\(path)`: this user is no member of group `\(group)`: `usermod -aG \(group) \(user)`, then start again"
+        )
     }
 }
 
@@ -229,7 +244,12 @@ private func bindSocket(
         retrying { unsafe Int(bind(raw, pointer, length.pointee)) }
     }
     guard result >= 0 else {
-        throw SystemError(code: Int32(truncatingIfNeeded: -result), call: "bind", path: address.description)
+        let code = Int32(truncatingIfNeeded: -result)
+        var detail: String?
+        if code == ENOENT, case .unix(let path) = address {
+            detail = "`\(address)`: the folder `\(Files.split(path).folder)` is not there; make it, owned by this user"
+        }
+        throw SystemError(code: code, call: "bind", path: address.description, detail: detail)
     }
 }
 

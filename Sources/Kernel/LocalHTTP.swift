@@ -17,6 +17,17 @@ public enum LocalHTTPError: Error, Equatable, Sendable, CustomStringConvertible 
     /// The problem of whoever is not let in, among others.
     public static let closedAtOnce = "it closed the connection"
 
+    /// A listener on a unix socket keeps this user out: by its file's mode, by a folder above it, or by closing without a
+    /// word, as this daemon does with users who may not ask. Root is kept out by none of these.
+    public var isKeptOut: Bool {
+        guard Accounts.ownUserID != 0 else { return false }
+        switch self {
+        case .system(let error): return error.call == "connect" && error.isDenied
+        case .badResponse(.unix, LocalHTTPError.closedAtOnce): return true
+        case .badResponse, .tooLarge: return false
+        }
+    }
+
     public var description: String {
         switch self {
         case .system(let error):

@@ -69,15 +69,32 @@ public enum Accounts {
     public static var ownGroupID: UInt32 { getegid() }
 
     /// The login name of this process's user; nil for one that has none.
-    public static var ownUserName: String? {
+    public static var ownUserName: String? { userName(ownUserID) }
+
+    /// The login name of a user; nil for one that has none.
+    public static func userName(_ id: UInt32) -> String? {
         var record = unsafe passwd()
         var name: String?
         // SAFETY: the name is copied while the buffer lives.
         _ = unsafe lookUp { buffer, size in
             var found: UnsafeMutablePointer<passwd>?
-            let code = unsafe getpwuid_r(geteuid(), &record, buffer, size, &found)
+            let code = unsafe getpwuid_r(id, &record, buffer, size, &found)
             name = unsafe found.flatMap { unsafe $0.pointee.pw_name }.map { unsafe String(cString: $0) }
             return unsafe (code, found.map { unsafe $0.pointee.pw_uid })
+        }
+        return name
+    }
+
+    /// The name of a group; nil for one that has none.
+    public static func groupName(_ id: UInt32) -> String? {
+        var record = unsafe group()
+        var name: String?
+        // SAFETY: as above.
+        _ = unsafe lookUp { buffer, size in
+            var found: UnsafeMutablePointer<group>?
+            let code = unsafe getgrgid_r(id, &record, buffer, size, &found)
+            name = unsafe found.flatMap { unsafe $0.pointee.gr_name }.map { unsafe String(cString: $0) }
+            return unsafe (code, found.map { unsafe $0.pointee.gr_gid })
         }
         return name
     }

@@ -14,7 +14,14 @@ public final class TemporaryFolder: Sendable {
             guard let base = buffer.baseAddress else { return false }
             return unsafe mkdtemp(base) != nil
         }
-        guard made else { throw SystemError(code: errno, call: "mkdtemp", path: template) }
+        guard made else {
+            let code = errno
+            throw SystemError(
+                code: code, call: "mkdtemp", path: template,
+                detail:
+                    "no temporary folder can be made in `\(parent)` (\(systemText(code))); set TMPDIR to a folder that "
+                    + "this user may write")
+        }
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

@@ -22,6 +22,14 @@ public func diagnosticsText(_ report: DiagnosticReport) -> String {
 
 public func diagnosticsText(_ policy: PolicySource) -> String { diagnosticsText(DiagnosticReport(policy)) }
 
+/// Of one file that was read by itself.
+public func diagnosticsText(_ diagnostics: [Diagnostic], source: [UInt8]) -> String {
+    let lines = LineIndex(source)
+    var result = ""
+    for diagnostic in diagnostics { append(diagnostic, lines.line(diagnostic.line), to: &result) }
+    return result
+}
+
 private func append(_ diagnostic: Diagnostic, _ line: ArraySlice<UInt8>, to result: inout String) {
     let place = "\(diagnostic.file):\(diagnostic.line):\(diagnostic.column)"
     let environments = diagnostic.environments.isEmpty ? "" : " (in \(quotedList(diagnostic.environments)))"

@@ -102,6 +102,12 @@ final class ModelReader {
         }
         guard tree.kind(node) != .refused else { return }
         guard tree.kind(node) == .plain, tree.bytes(node).equals("1") else {
+            guard tree.kind(node) != .quoted || !tree.bytes(node).equals("1") else {
+                sink.error(
+                    .badVersion, at: tree.position(node), "`1` stands in quotes, which makes a text of it",
+                    mend: "write `scopecheck: 1`")
+                return
+            }
             sink.error(
                 .badVersion, at: tree.position(node),
                 "this build does not know the policy language \(described(node))",
@@ -202,7 +208,7 @@ final class ModelReader {
         }
         if let owners = keyOwners[name], !owners.contains(owner) {
             return "it belongs in \(owners.joined(separator: " or ")); "
-                + "here stand \(quotedList(known, namesMax: 20))"
+                + "known here: \(quotedList(known, namesMax: 20))"
         }
         return didYouMean(name, among: known, otherwise: "known keys are \(quotedList(known, namesMax: 20))")
     }

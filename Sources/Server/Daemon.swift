@@ -34,8 +34,7 @@ public final class Daemon {
     /// SIGHUP came before there was anything to read again.
     private var reloadsAtOnce = false
     private var lastSignal: Int32 = 0
-    /// Of these connections the log has told.
-    private var refusedPeers: UInt64 = 0
+    private var refusedPeers = RefusedPeersReport()
     private var listeners: [Listener] = []
     private var sideSockets = SideSockets()
     private var controls: [WorkerControl] = []
@@ -167,7 +166,7 @@ public final class Daemon {
                 }
             }
             observeClock()
-            observeRefusedPeers()
+            refusedPeers.observe(controls, listeners, log)
             if controls.contains(where: \.hasFailed) { return }
         }
     }
@@ -177,17 +176,6 @@ public final class Daemon {
         log.write(.info, "reload_asked", "SIGHUP: \(what) read again")
         watch.follow()
         policies.reload()
-    }
-
-    /// The most common mistake of a set-up is a proxy whose user is not let in.
-    private func observeRefusedPeers() {
-        let refused = controls.reduce(0) { $0 &+ $1.figures.peersRefused }
-        guard refused != refusedPeers else { return }
-        log.write(
-            .warning, "peers_refused",
-            "\(refused &- refusedPeers) connections were closed because their process's user may not ask; add the user to "
-                + "`peers` of the listener, or give the socket the group of the same name")
-        refusedPeers = refused
     }
 
     private func observeClock() {
@@ -214,7 +202,8 @@ public final class Daemon {
             listeners.append(
                 Listener(
                     socket: socket, wire: wanted.kind.wire, profile: wanted.profile,
-                    peerUserIDs: wanted.isUnix ? wanted.peerUserIDs : nil, usesLibFCGI: wanted.kind == .libFCGI))
+                    peerUserIDs: wanted.isUnix ? wanted.peerUserIDs : nil, usesLibFCGI: wanted.kind == .libFCGI,
+                    number: listeners.count))
         }
         for socket in inherited.untaken {
             log.write(

@@ -15,6 +15,8 @@ struct DaemonPlace: ParsableArguments, DaemonAddress {
 
     var wanted: String { "the daemon's admin address" }
 
+    var keptOut: String? { "the admin socket is for the daemon's user and root; run it as one of them (sudo)" }
+
     func hint(_ error: LocalHTTPError) -> String {
         admin == nil ? "; give --admin unix:PATH of the daemon" : ""
     }
@@ -53,6 +55,8 @@ protocol DaemonAddress {
     var address: ListenAddress { get }
     /// What kind of address it has to be, with an article.
     var wanted: String { get }
+    /// What to say to a user who is not let in, in place of the error's words; nil says those.
+    var keptOut: String? { get }
     /// What to do when there is no answer, behind the error's own words; may be empty.
     func hint(_ error: LocalHTTPError) -> String
 }
@@ -73,6 +77,7 @@ extension DaemonAddress {
                 method, target, at: address, headers: headers, body: body,
                 contentType: method == "POST" ? contentType : nil, deadlineMilliseconds: patience.rawValue)
         } catch {
+            if error.isKeptOut, let keptOut { throw fail("`\(address)`: \(keptOut)") }
             var hint = hint(error)
             if !hint.isEmpty { hint += otherwise }
             if case .unix(let path) = address, !path.hasPrefix("/") {

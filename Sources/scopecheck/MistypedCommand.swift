@@ -13,7 +13,11 @@ struct MistypedCommand {
         var command = root
         for word in arguments.first == "help" ? arguments.dropFirst() : arguments[...] {
             let commands = command.configuration.subcommands
-            guard !commands.isEmpty, !word.hasPrefix("-") else { return nil }
+            guard !commands.isEmpty else { return nil }
+            guard !word.hasPrefix("-") else {
+                guard command.configuration.defaultSubcommand == nil else { return nil }
+                return find(option: word, of: path, before: commands, in: arguments)
+            }
             if let next = commands.first(where: { $0._commandName == word }) {
                 command = next
                 path += " " + word
@@ -34,11 +38,50 @@ struct MistypedCommand {
         return nil
     }
 
+    /// An option in front of the command that it belongs to.
+    private static func find(
+        option: String, of path: String, before commands: [any ParsableCommand.Type], in arguments: [String]
+    ) -> MistypedCommand? {
+        let own = ["-h", "--help", "-help", "--version", "--help-hidden", "--generate-completion-script", "--"]
+        let isOwn = own.contains { option == $0 || option.hasPrefix("\($0)=") } || option.hasPrefix("--experimental-")
+        guard !isOwn, let command = arguments.first(where: shownNames(commands).contains) else { return nil }
+        let name = shown(String(option.prefix(80)))
+        return MistypedCommand(
+            message: "`\(name)` stands before the command; options come behind the command, as in "
+                + "`\(path) \(command) … \(name)`")
+    }
+
     private static func shownNames(_ commands: [any ParsableCommand.Type]) -> [String] {
         commands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
     }
 
     func exit() -> Never { exitForWrongUsage(message) }
+}
+
+/// An option that its command does not know. The parser asks for what is missing first, so that a slip in a required
+/// option is called missing where it stands.
+enum UnknownOption {
+    /// - Returns: nil where every option is one, as far as the command's help tells.
+    static func find(in arguments: [String], of root: any ParsableCommand.Type) -> String? {
+        var command = root
+        for word in arguments {
+            guard let next = command.configuration.subcommands.first(where: { $0._commandName == word }) else { break }
+            command = next
+        }
+        let help = Scopecheck.helpMessage(for: command, includeHidden: true, columns: 10_000)
+        let names = Set(help.split { !$0.isLetter && !$0.isNumber && $0 != "-" }.filter { $0.hasPrefix("--") })
+        for word in arguments.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+            let name = word.prefix { $0 != "=" }
+            guard !names.contains(name) else { continue }
+            let guess = nearest(to: String(name), among: names.map(String.init).sorted())
+            return "unknown option `\(shown(String(name.prefix(80))))`"
+                + (guess.map { "; did you mean `\($0)`?" } ?? "")
+        }
+        return nil
+    }
+
+    /// Whether the parser only says that something is missing.
+    static func mayHide(behind error: any Error) -> Bool { Scopecheck.message(for: error).hasPrefix("Missing") }
 }
 
 /// An option that counts once and stands there twice: the last one would win, and nobody be told.

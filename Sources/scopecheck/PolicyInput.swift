@@ -165,9 +165,12 @@ struct OnePolicyOnly: ParsableArguments {
     var more: [String] = []
 
     func validate() throws {
-        guard let first = more.first else { return }
+        if let first = more.first { try OnePolicyOnly.refuse(first) }
+    }
+
+    static func refuse(_ argument: String) throws {
         throw ValidationError(
-            "`\(shown(first))` is one argument too many: --policy takes one file, or one folder that holds all files of a "
+            "`\(shown(argument))` is one argument too many: --policy takes one file, or one folder that holds all files of a "
                 + "policy; put them in one folder and name that")
     }
 }

@@ -30,6 +30,8 @@ struct PublicationPlace: ParsableArguments, DaemonAddress {
         return .unix(path: hasOwn ? PublicationPlace.usual : DaemonPlace.usualAdmin)
     }
 
+    var keptOut: String? { nil }
+
     var wanted: String { "the address of the daemon's `publications` or admin listener" }
 
     func hint(_ error: LocalHTTPError) -> String {

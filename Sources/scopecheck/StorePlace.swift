@@ -8,6 +8,14 @@ struct StorePlace: ParsableArguments {
     @Option(help: "Folder of the store, while no daemon runs on it.")
     var store: String?
 
+    init() {}
+
+    /// For commands that nothing but a running daemon answers.
+    init(asking daemon: DaemonPlace) {
+        self.daemon = daemon
+        store = nil
+    }
+
     func validate() throws {
         guard daemon.admin == nil || store == nil else {
             throw ValidationError("give --admin of the running daemon, or --store while none runs")
@@ -29,6 +37,7 @@ struct StorePlace: ParsableArguments {
                 method, target, body: body, contentType: contentType, patience: patience,
                 otherwise: ", or --store FOLDER while none runs")
         }
+        try requireOwnUser(of: store)
         do {
             let answer = try offline(store)
             return DaemonPlace.Answer(status: answer.status, body: answer.body)
@@ -39,5 +48,14 @@ struct StorePlace: ParsableArguments {
         } catch {
             throw fail("\(error)")
         }
+    }
+
+    /// Whatever opens a store makes files in it, also to read: root's own would keep the daemon's user out.
+    private func requireOwnUser(of store: String) throws {
+        guard Accounts.ownUserID == 0, let owner = try? Files.ownerID(store), owner != 0 else { return }
+        let name = Accounts.userName(owner)
+        throw fail(
+            "`\(store)` belongs to `\(name ?? "\(owner)")`; run this as that user: "
+                + "sudo -u \(name ?? "'#\(owner)'") scopecheck …")
     }
 }

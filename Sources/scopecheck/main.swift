@@ -6,4 +6,12 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.first == "serve" { Daemon.holdSignals() }
 MistypedCommand.find(in: arguments, of: Scopecheck.self)?.exit()
 RepeatedOption.find(in: arguments)?.exit()
-Scopecheck.main()
+do {
+    var command = try Scopecheck.parseAsRoot(arguments)
+    try command.run()
+} catch {
+    if UnknownOption.mayHide(behind: error), let text = UnknownOption.find(in: arguments, of: Scopecheck.self) {
+        exitForWrongUsage(text)
+    }
+    Scopecheck.exit(withError: error)
+}

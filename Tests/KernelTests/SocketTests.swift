@@ -78,7 +78,8 @@ import Testing
 
     @Test func missingFolderSaysWhatToDo() {
         #expect { try ListeningSocket.listen(on: .unix(path: folder.file("none/a.sock"))) } throws: { error in
-            "\(error)".contains("none/a.sock") && "\(error)".contains("create it")
+            "\(error)".contains("none/a.sock")
+                && "\(error)".contains("the folder `\(folder.file("none"))` is not there; make it, owned by this user")
         }
     }
 

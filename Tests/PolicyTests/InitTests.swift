@@ -51,4 +51,20 @@ import Testing
             "\(error)".contains(part)
         }
     }
+
+    @Test func oneAnswerAtATime() throws {
+        try FirstPolicy.check(issuer: "https://id.example.com")
+        try FirstPolicy.check(hosts: ["*.example.com", "api.example.com"])
+        try FirstPolicy.check(audience: "urn:example:api")
+        #expect(throws: FirstPolicy.Refusal.self) { try FirstPolicy.check(issuer: "id.example.com") }
+        #expect(throws: FirstPolicy.Refusal.self) { try FirstPolicy.check(hosts: []) }
+        #expect(throws: FirstPolicy.Refusal.self) { try FirstPolicy.check(audience: "") }
+        for url in ["https://id.example.com", "https://id.example.com:8443/x?y#z", "http:///id.example.com"] {
+            #expect { try FirstPolicy.check(hosts: ["a.example", url]) } throws: { error in
+                "\(error)" == "`\(url)` is a URL; give its host alone, `id.example.com`"
+            }
+        }
+        #expect(throws: FirstPolicy.Refusal.self) { try FirstPolicy.check(hosts: ["://"]) }
+        #expect(FirstPolicy.audience(ofHost: "*.example.com") == "https://www.example.com")
+    }
 }

@@ -31,7 +31,7 @@ import Testing
             "roles in a role", roles("  billing: { scopes: read, ‹roles: [other] }"),
             Expected(
                 .unknownKey,
-                mend: "it belongs in the policy or an environment or a client; here stand `description` and `scopes`")),
+                mend: "it belongs in the policy or an environment or a client; known here: `description` and `scopes`")),
         Case(
             "a role twice", roles("  billing: { scopes: read }\n  ‹billing: { scopes: write }"),
             Expected(.duplicateKey, "first in line 19")),

@@ -178,7 +178,7 @@ import Testing
             Expected(.badVersion, "`2`")),
         Case(
             "a version in quotes", policyWith().replacing("scopecheck: 1", with: "scopecheck: ‹\"1\""),
-            Expected(.badVersion)),
+            Expected(.badVersion, "`1` stands in quotes", mend: "write `scopecheck: 1`")),
         Case(
             "an unknown key at the top", policyWith(tests: "‹servces: {}"),
             Expected(.unknownKey, mend: "`services`")),

@@ -20,13 +20,13 @@ public struct FirstPolicy: Sendable {
         guard !hosts.isEmpty, hosts.count <= FirstPolicy.hostsMax else {
             throw Refusal(description: "\(hosts.count) hosts; name 1 to \(FirstPolicy.hostsMax)")
         }
-        let host = hosts[0].hasPrefix("*.") ? "www" + hosts[0].dropFirst() : hosts[0]
+        let host = FirstPolicy.example(of: hosts[0])
         for value in [issuer, audience ?? "-"] + hosts {
             guard !value.isEmpty, value.utf8.count <= 2_048, value.unicodeScalars.allSatisfy(isVisible) else {
                 throw Refusal(description: "\(quoted(value)) is empty, too long, or holds what cannot be seen")
             }
         }
-        let audience = audience ?? "https://\(host)"
+        let audience = audience ?? FirstPolicy.audience(ofHost: hosts[0])
         let text = FirstPolicy.render(
             issuer: FirstPolicy.scalar(issuer), audience: FirstPolicy.scalar(audience),
             hosts: hosts.map(FirstPolicy.scalar).joined(separator: ", "), host: host)
@@ -35,6 +35,38 @@ public struct FirstPolicy: Sendable {
             throw Refusal(description: "\(problem.message); \(problem.mend)")
         }
         self.text = text
+    }
+
+    /// What tokens name in `aud` unless said.
+    public static func audience(ofHost host: String) -> String { "https://\(example(of: host))" }
+
+    private static func example(of host: String) -> String {
+        host.hasPrefix("*.") ? "www" + host.dropFirst() : host
+    }
+
+    // One answer, looked at before the next question: it must make a policy with good answers to the others.
+
+    public static func check(issuer: String) throws(Refusal) {
+        _ = try FirstPolicy(issuer: issuer, hosts: ["www.example.com"])
+    }
+
+    public static func check(hosts: [String]) throws(Refusal) {
+        if let url = hosts.first(where: { $0.contains("://") }), let host = hostOfURL(url) {
+            throw Refusal(description: "\(quoted(url)) is a URL; give its host alone, \(quoted(host))")
+        }
+        _ = try FirstPolicy(issuer: "https://id.example.com", hosts: hosts)
+    }
+
+    public static func check(audience: String) throws(Refusal) {
+        _ = try FirstPolicy(issuer: "https://id.example.com", hosts: ["www.example.com"], audience: audience)
+    }
+
+    /// What stands between `://` and the path, without a port; nil where that is nothing.
+    private static func hostOfURL(_ url: String) -> String? {
+        guard let colon = url.firstIndex(of: ":") else { return nil }
+        let rest = url[url.index(after: colon)...].drop { $0 == "/" }
+        let host = rest.prefix { !"/:?#".contains($0) }
+        return host.isEmpty || host.utf8.count > 255 ? nil : String(host)
     }
 
     /// In quotes unless YAML reads it letter by letter without them.

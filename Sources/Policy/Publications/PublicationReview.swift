@@ -69,7 +69,7 @@ public struct PublicationReview {
         let file = try PublishedFile(
             publication.file, service: service, name: PolicyBundle.publishedFile(of: service))
         guard let bundle = active.publishing(publication.file, of: service, ends: ends) else { throw tooMany }
-        var judgement = try read(bundle, ends)
+        var judgement = try read(bundle, ends, publisher)
         try PublicationLimits(publisher, judgement.model).check(file, tests: judgement.policy.tests)
         judgement.widenings = widenings(endless(old, service), endless(judgement.model, service))
         judgement.warnings = warnings(judgement.policy, PolicyBundle.publishedFile(of: service))
@@ -150,12 +150,25 @@ public struct PublicationReview {
         return try read(bundle, ends)
     }
 
-    private func read(_ bundle: PolicyBundle, _ ends: Int64?) throws(PublicationRefusal) -> Judgement {
+    /// - Parameter publisher: of the file that is new; nil for none.
+    private func read(
+        _ bundle: PolicyBundle, _ ends: Int64?, _ publisher: PublisherModel? = nil
+    ) throws(PublicationRefusal) -> Judgement {
         let policy = loadPolicy(bundle: bundle, folder: folder, now: now)
         guard let model = policy.model else {
-            throw PublicationRefusal(.policyErrors, diagnosticsText(policy))
+            var report = DiagnosticReport(policy)
+            if let publisher { nameScopes(of: publisher, in: &report) }
+            throw PublicationRefusal(.policyErrors, diagnosticsText(report))
         }
         return Judgement(bundle: bundle, policy: policy, model: model, ends: ends, widenings: [])
+    }
+
+    /// Whoever publishes cannot declare every scope there is.
+    private func nameScopes(of publisher: PublisherModel, in report: inout DiagnosticReport) {
+        let file = PolicyBundle.publishedFile(of: publisher.name)
+        for (index, one) in report.diagnostics.enumerated() where one.code == .unknownScope && one.file == file {
+            report.diagnostics[index].mend += "; its publisher may use \(quotedList(publisher.scopes, namesMax: 20))"
+        }
     }
 
     /// The policy as if the service's publication had no end: one that has ended denies everything, and must not make

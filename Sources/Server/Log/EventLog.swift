@@ -12,9 +12,10 @@ public final class EventLog: Sendable {
         case error
     }
 
-    private let output: LineOutput
+    private let output: LineOutput?
 
-    init(output: LineOutput) {
+    /// - Parameter output: nil keeps no log; for commands, which say themselves what they did.
+    init(output: LineOutput?) {
         self.output = output
     }
 
@@ -32,7 +33,7 @@ public final class EventLog: Sendable {
             line.append(jsonString: value)
         }
         line.append(contentsOf: "}\n".utf8)
-        output.write(line)
+        output?.write(line)
     }
 }
 

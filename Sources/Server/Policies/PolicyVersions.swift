@@ -56,6 +56,9 @@ struct PolicyVersions: Sendable {
                 }
                 return found.version
             }
+            if let number = decimal(parts[0]), parts.count == 2 || operand.utf8.count < PolicyVersions.prefixDigitsMin {
+                throw PolicyChangeRefusal.noVersion("there was no activation \(number); see `scopecheck policy log`")
+            }
             guard parts.count == 1, operand.utf8.allSatisfy({ hexadecimalValue($0) != nil }),
                 (PolicyVersions.prefixDigitsMin...64).contains(operand.utf8.count)
             else {

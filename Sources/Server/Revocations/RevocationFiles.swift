@@ -29,7 +29,7 @@ public enum RevocationFiles {
         do throws(RevocationError) {
             let desk = try RevocationDesk(
                 folder: folder(ofStore: store), mapBytes: mapBytes, clock: { nowSeconds },
-                lifetime: { _ in .notConsulted }, log: EventLog(output: LineOutput(descriptor: 2)), publish: { _ in })
+                lifetime: { _ in .notConsulted }, log: EventLog(output: nil), publish: { _ in })
             answer = RevocationRoutes(desk).answer(request)
         } catch {
             answer = try mend(error, request, store)

@@ -54,7 +54,9 @@ struct ShadowRoutes: Sendable {
     }
 
     private func textReport() -> [UInt8] {
-        guard let report = desk.report else { return Array("No candidate is compared.\n".utf8) }
+        guard let report = desk.report else {
+            return Array("No candidate is compared; start with `scopecheck policy shadow VERSION`.\n".utf8)
+        }
         let head = "version \(report.version.description.prefix(16)) since \(timestamp(report.startedAt))\n"
         let text = report.differences.text(rowsMax: ShadowRoutes.textRowsMax, timestamp: timestamp)
         return Array("\(head)\(text)\n".utf8)

@@ -35,9 +35,9 @@ final class LibFCGIWorker: Sendable {
                 profile: listener.profile, limits: seed.limits.fastCGI)
             let stop = engine.run(
                 admit: { [listener, seed] descriptor in
-                    let isAdmitted = listener.admits(peerOf: descriptor)
-                    if !isAdmitted { seed.control.notePeerRefused() }
-                    return isAdmitted
+                    guard case .refused(let userID) = listener.check(peerOf: descriptor) else { return true }
+                    seed.control.noteRefused(RefusedPeer(listener: listener.number, userID: userID))
+                    return false
                 },
                 decide: { [self] facts, bytes, answer in
                     let clock = WorkerClock(wall: seed.wallClock)

@@ -171,13 +171,13 @@ final class Worker {
 
     private func start(_ connection: Connection, _ descriptor: consuming FileDescriptor, listener number: Int) {
         let listener = listeners[number]
-        let isAdmitted = listener.admits(peerOf: descriptor)
+        let check = listener.check(peerOf: descriptor)
         connection.exchange.start(descriptor)
         connection.listener = number
         connection.state = .receiving
         activeCount += 1
-        guard isAdmitted else {
-            control.notePeerRefused()
+        if case .refused(let userID) = check {
+            control.noteRefused(RefusedPeer(listener: listener.number, userID: userID))
             close(connection)
             return
         }

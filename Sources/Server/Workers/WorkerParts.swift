@@ -34,20 +34,22 @@ struct Listener: Sendable {
 
     /// Served by threads of the reference library instead of the workers.
     var usesLibFCGI = false
+    /// Its place among the daemon's listeners.
+    var number = 0
 
     /// Whether the process at the other end may ask.
-    func admits(peerOf descriptor: borrowing FileDescriptor) -> Bool {
-        guard let peerUserIDs else { return true }
-        guard let peer = descriptor.peerCredentials() else { return false }
-        return peerUserIDs.contains(peer.userID)
+    func check(peerOf descriptor: borrowing FileDescriptor) -> PeerCheck {
+        guard let peerUserIDs else { return .admitted }
+        guard let peer = descriptor.peerCredentials() else { return .refused(userID: nil) }
+        return peerUserIDs.contains(peer.userID) ? .admitted : .refused(userID: peer.userID)
     }
 
     /// The same for a descriptor that somebody else owns.
-    func admits(peerOf raw: Int32) -> Bool {
+    func check(peerOf raw: Int32) -> PeerCheck {
         let descriptor = FileDescriptor(owning: raw)
-        let isAdmitted = admits(peerOf: descriptor)
+        let result = check(peerOf: descriptor)
         _ = descriptor.release()
-        return isAdmitted
+        return result
     }
 }
 
@@ -191,6 +193,7 @@ final class WorkerControl: Sendable {
     private let connections = Atomic<Int>(0)
     private let timeouts = Atomic<UInt64>(0)
     private let peersRefused = Atomic<UInt64>(0)
+    private let refusedPeer = Atomic<UInt64>(0)
     private let descriptorsExhausted = Atomic<UInt64>(0)
     private let allowed = Atomic<UInt64>(0)
     private let denied = Atomic<UInt64>(0)
@@ -237,7 +240,10 @@ final class WorkerControl: Sendable {
 
     // Each counter has one writer, its worker; others only read.
     func noteTimeout() { timeouts.add(1, ordering: .relaxed) }
-    func notePeerRefused() { peersRefused.add(1, ordering: .relaxed) }
+    func noteRefused(_ peer: RefusedPeer) {
+        refusedPeer.store(peer.packed, ordering: .relaxed)
+        peersRefused.add(1, ordering: .releasing)
+    }
     func noteDescriptorsExhausted() { descriptorsExhausted.add(1, ordering: .relaxed) }
 
     func report(decider: Decider, connections active: Int) {
@@ -251,6 +257,9 @@ final class WorkerControl: Sendable {
         connections.store(active, ordering: .relaxed)
     }
 
+    /// The last of `peersRefused`.
+    var lastRefusedPeer: RefusedPeer { RefusedPeer(packed: refusedPeer.load(ordering: .relaxed)) }
+
     var figures: WorkerFigures {
         var counts = DecisionCounts()
         counts.allowed = allowed.load(ordering: .relaxed)
@@ -262,7 +271,7 @@ final class WorkerControl: Sendable {
             counts: counts, connections: connections.load(ordering: .relaxed),
             cachedTokens: cachedTokens.load(ordering: .relaxed),
             timeouts: timeouts.load(ordering: .relaxed),
-            peersRefused: peersRefused.load(ordering: .relaxed),
+            peersRefused: peersRefused.load(ordering: .acquiring),
             descriptorsExhausted: descriptorsExhausted.load(ordering: .relaxed))
     }
 }

@@ -26,7 +26,9 @@ struct Explain: ParsableCommand {
 
     @OptionGroup var daemon: DaemonPlace
 
-    @OptionGroup var one: OnePolicyOnly
+    /// Taken to say how it is written.
+    @Argument(help: .hidden)
+    var words: [String] = []
 
     @Option(help: "Request method.")
     var method: String?
@@ -67,7 +69,28 @@ struct Explain: ParsableCommand {
     @Flag(help: "Print the explanation as JSON.")
     var json = false
 
+    /// `explain GET https://…`, with what it should have been.
+    private func refuseWords() throws {
+        guard let first = words.first else { return }
+        guard words.count == 2 || first.contains("://") || first.utf8.allSatisfy({ $0 >= 0x41 && $0 <= 0x5A }) else {
+            return try OnePolicyOnly.refuse(first)
+        }
+        var request = (method: "GET", host: "api.example.com", target: "/orders/7")
+        if words.count == 2, let colon = words[1].firstIndex(of: ":"), words[1][colon...].hasPrefix("://") {
+            let rest = words[1][words[1].index(colon, offsetBy: 3)...]
+            let host = rest.prefix { $0 != "/" && $0 != "?" && $0 != ":" }
+            let target = rest.drop { $0 != "/" }
+            request = (first, String(host), target.isEmpty ? "/" : String(target))
+        }
+        let example =
+            "--method \(request.method) --host \(request.host) --target '\(request.target)' --token-file FILE"
+        throw ValidationError(
+            "`\(shown(String(first.prefix(80))))` has no option before it; write\n"
+                + "  scopecheck explain --policy FILE \(shown(String(example.prefix(400))))")
+    }
+
     func validate() throws {
+        try refuseWords()
         guard policy == nil || daemon.admin == nil else {
             throw ValidationError("--policy decides on a file, --admin asks the running daemon; give one of them")
         }

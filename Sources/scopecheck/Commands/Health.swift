@@ -6,7 +6,7 @@ struct Health: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Asks whether the daemon would answer.",
         discussion: """
-            Works on every listener: it sends a request without facts, which a daemon that has a policy denies, over \
+            Works on every listener that decides, and on the admin socket: it sends a request without facts, which a daemon that has a policy denies, over \
             HTTP, then over FastCGI, then the HELLO of a health check over SPOP, each for a third of the time. Exit 0 when \
             it would answer, 1 when it answers that it cannot, not in time, or not at all.
             """)
@@ -26,7 +26,14 @@ struct Health: ParsableCommand {
             "it accepts connections and gave no answer within \(timeout) ms; is it a Scopecheck listener, and may this "
             + "user ask it (`peers`)?"
         do throws(SystemError) {
-            status = try HealthProbe.probe(address.address, deadlineMilliseconds: max(1, timeout))
+            switch try HealthProbe.probe(address.address, deadlineMilliseconds: max(1, timeout)) {
+            case .answered(let found): status = found
+            case .foreign(let code):
+                problem =
+                    "that address answers (HTTP \(code)), but not as a listener that decides; give the address of one for "
+                    + "`http`, `fastcgi` or `spop`, or the admin socket"
+            case .silent: break
+            }
         } catch {
             problem =
                 error.isNobodyThere

@@ -6,15 +6,15 @@ internal import Tokens
 
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "Makes signing keys for development and tests.",
+        commandName: "keys", abstract: "Makes signing keys.",
         subcommands: [Generate.self])
 
     struct Generate: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Makes a key pair.",
+            abstract: "Makes a key pair: of a signer, of a publisher, or of an issuer for tests.",
             discussion: """
                 With --output it writes private.jwk (mode 0600) and jwks.json into the folder; without, one JSON \
-                object with both to standard output. Keys made here are for development: a real issuer keeps its own.
+                object with both to standard output. A real issuer keeps keys of its own.
                 """)
 
         @Option(help: "RS256 … PS512, ES256, ES384, ES512 or EdDSA.")

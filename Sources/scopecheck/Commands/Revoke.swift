@@ -128,6 +128,16 @@ struct Revoke: ParsableCommand {
         return NumericDate(read.claimsText.span.bytes(at: value.range))?.ceiling
     }
 
+    /// As `NewRevocation.bounds` decides it.
+    private var whyForEver: String {
+        if key != nil, issuedBefore == nil { return "as all of `--key` are" }
+        let mend = "`--until TIME` ends it"
+        if tokenFile != nil { return "since nothing can be read of when the token expires; \(mend)" }
+        if all { return "since tokens to come are meant too; \(mend)" }
+        guard place.store == nil else { return "since no policy is read with `--store`; \(mend)" }
+        return "since the policy sets no `max_lifetime` for the issuer; \(mend)"
+    }
+
     private func text(_ row: RevocationAnswer.Row) -> String {
         var text: String
         switch row.state {
@@ -139,12 +149,12 @@ struct Revoke: ParsableCommand {
         }
         if let warning = row.warning { text += "warning: \(warning)\n" }
         guard row.state != "ended" else { return text }
-        let end = row.until.map { timestamp($0) } ?? "for ever"
+        let end = row.until.map { timestamp($0) } ?? ""
         switch row.term {
         case "asked": text += "until: \(end), as asked\n"
         case "token_expiry": text += "until: \(end); the token has expired by then\n"
         case "max_lifetime": text += "until: \(end); every token that is meant has expired by then (max_lifetime)\n"
-        default: text += "until: \(end); nothing says how long such a token lives, --until would\n"
+        default: text += "kept: for ever, \(whyForEver)\n"
         }
         return text + "to take it back: scopecheck revocations remove \(row.id)\(place.words)\n"
     }

@@ -33,7 +33,13 @@ struct TokenCommand: ParsableCommand {
             } else {
                 bytes = trimmingLineEnd(try readInput(tokenFile ?? "-", bytesMax: 1 << 20))
             }
-            if !body(bytes) { throw Ending.no }
+            if body(bytes) { return }
+            if let token, (try? Files.stamp(token)) != nil {
+                let name = shown(token)
+                let hint = "scopecheck: `\(name)` is a file that is there; give `--token-file \(name)`\n"
+                _ = writeAll(2, Array(hint.utf8).span)
+            }
+            throw Ending.no
         }
     }
 

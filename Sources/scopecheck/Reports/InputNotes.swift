@@ -11,6 +11,10 @@ struct InputNotes {
     /// Names what is no fact; a slip in a name is a fact that is missing.
     mutating func take(_ names: [String], line: Int) {
         for name in names where named.count < InputNotes.namesMax && named.insert(name).inserted {
+            guard name != "token" else {
+                say("line \(line): `token` is no fact; did you mean `authorization`, as `[\"Bearer …\"]`?")
+                continue
+            }
             let guess = nearest(to: name, among: FactLine.names.map { "\($0)" }).map { "; did you mean `\($0)`?" }
             say("line \(line): `\(shown(String(name.prefix(80))))` is no fact and is not looked at\(guess ?? "")")
         }

@@ -43,7 +43,7 @@ extension PolicyCommand {
             do throws(FormatRefusal) {
                 result = try formatPolicy(source: source, file: file)
             } catch {
-                report(file, refusal: error)
+                report(file, source, refusal: error)
                 return false
             }
             let isChanged = result != source
@@ -70,7 +70,7 @@ extension PolicyCommand {
             return true
         }
 
-        private func report(_ file: String, refusal: FormatRefusal) {
+        private func report(_ file: String, _ source: [UInt8], refusal: FormatRefusal) {
             if json {
                 printOut("{\"file\":\(jsonQuoted(file)),\"refused\":\(jsonQuoted("\(refusal)"))}\n")
                 return
@@ -79,10 +79,7 @@ extension PolicyCommand {
                 _ = writeAll(2, Array("\(file): \(refusal)\n".utf8).span)
                 return
             }
-            for one in diagnostics {
-                let place = "\(one.file):\(one.line):\(one.column)"
-                _ = writeAll(2, Array("\(place): error: \(one.message)\n  mend: \(one.mend)\n".utf8).span)
-            }
+            _ = writeAll(2, Array(diagnosticsText(diagnostics, source: source).utf8).span)
         }
     }
 }

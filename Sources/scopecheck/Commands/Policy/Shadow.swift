@@ -22,14 +22,18 @@ extension PolicyCommand {
         @Flag(help: "End the comparison.")
         var stop = false
 
-        @OptionGroup var place: StorePlace
+        @OptionGroup var daemon: DaemonPlace
+
+        /// What other commands that take a version know, so that it is refused with its reason.
+        @Option(help: .hidden)
+        var store: String?
 
         @Flag(help: "Print the result as JSON.")
         var json = false
 
         func validate() throws {
             guard !stop || version == nil else { throw ValidationError("give a version or --stop") }
-            guard place.store == nil else { throw ValidationError("only a running daemon compares; give --admin") }
+            guard store == nil else { throw ValidationError("only a running daemon compares; give --admin") }
         }
 
         func run() throws {
@@ -38,13 +42,13 @@ extension PolicyCommand {
                 return printOut(json ? body + [0x0A] : Array("Nothing is compared any more.\n".utf8))
             }
             if let argument = version {
-                let version = try PolicyOperand.find(argument, place).version.description
+                let version = try PolicyOperand.find(argument, StorePlace(asking: daemon)).version.description
                 var body = JSONObjectWriter()
                 body.add("version", string: version)
                 let answer = try ask("POST", "/policy/shadow", body: body.text())
                 let text =
                     "Version \(version.prefix(16)) is decided beside the active one; "
-                    + "`scopecheck policy shadow\(place.words)` shows what would change.\n"
+                    + "`scopecheck policy shadow\(daemon.words)` shows what would change.\n"
                 return printOut(json ? answer + [0x0A] : Array(text.utf8))
             }
             let report = try ask("GET", "/policy/shadow")
@@ -54,7 +58,7 @@ extension PolicyCommand {
         }
 
         private func ask(_ method: String, _ path: String, body: [UInt8] = []) throws -> [UInt8] {
-            try place.daemon.body(of: place.daemon.ask(method, path, body: body))
+            try daemon.body(of: daemon.ask(method, path, body: body))
         }
 
         /// How many decisions would be allowed that were denied; nil where nothing is compared, which is no answer.

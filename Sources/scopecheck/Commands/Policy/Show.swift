@@ -18,6 +18,13 @@ extension PolicyCommand {
 
         @OptionGroup var place: StorePlace
 
+        func validate() throws {
+            let stored = try policy.storedVersion()
+            guard !source || stored != nil else {
+                throw ValidationError("--source is only of a stored version; a file is its own source")
+            }
+        }
+
         func run() throws {
             if let stored = try policy.storedVersion() {
                 return try VersionReport.show(stored, place, source: source, json: json)
