@@ -5,6 +5,7 @@ import json
 import pathlib
 import tempfile
 import threading
+import time
 
 from daemon import Stage, cli
 from harness import wait_until
@@ -107,6 +108,77 @@ def test_drift_of_files():
         _, _, err = cli("policy", "drift", "--service", "hob", "--openapi", folder.document, folder.policy, check=2)
         assert err == "scopecheck: the policy has no service `hob`; did you mean `hub`?\n", err
         cli("policy", "drift", "--service", "hub", folder.policy, check=64)
+
+
+def test_drift_of_servers_with_variables():
+    with Folder() as folder:
+        document = folder.path / "variables.yaml"
+        document.write_text(
+            "openapi: 3.1.0\ninfo: {title: A, version: '1'}\n"
+            "servers: [{url: 'https://a.example/{v}', variables: {v: {default: v1, enum: [v1, v2]}}}]\n"
+            "paths: {/a: {get: {security: []}}}\n")
+        policy = folder.path / "variables-policy.yaml"
+        cli("policy", "import", "openapi", document, "--service", "a", "--server-variable", "v=v2", "--issuer", ISSUER,
+            "--output", policy, check=0)
+        words = ["policy", "drift", "--service", "a", policy]
+        _, out, _ = cli(*words, "--openapi", document, check=1)
+        assert "operation_denied: GET /a" in out, out
+        cli(*words, "--openapi", document, "--server-variable", "v=v2", check=0)
+        _, _, err = cli(*words, "--openapi", document, "--server-variable", "w=v2", check=2)
+        assert "no server variable `w`; it has `v`" in err, err
+        for more in (["--openapi", document, "--server-variable", "v"], ["--manifest", policy, "--server-variable", "v=v2"]):
+            cli(*words, *more, check=64)
+
+
+def test_drift_of_a_manifest_key_by_key():
+    """What the language has for services and routes is compared, each key of it, or is one that need not be."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 30 * 86400))
+    observe = {"observe": {"until": until}}
+    services = {
+        "hosts": {"hosts": ["api.example.com", "b.example.com"]}, "ports": {"ports": [443]},
+        "base_path": {"base_path": "/v2"}, "issuers": {"issuers": [ISSUER, "https://b.example.com"]},
+        "audience": {"audience": "https://z.example.com"}, "token_from": {"token_from": {"cookie": "session"}},
+        "mode": {"mode": observe}, "until": {"mode": "observe", "until": until}, "public_port": {"public_port": 8443},
+        "proof": {"proof": "mtls"}, "resource": {"resource": "https://api.example.com"},
+        "forward_token": {"forward_token": "never"}, "transaction_token": {"transaction_token": True},
+        "ends": {"ends": until}, "routes": {"routes": [{"match": "GET /b", "public": True}]},
+    }
+    routes = {
+        "match": {"match": "POST /a/{x}"}, "scopes": {"scopes": "w"}, "public": {"scopes": None, "public": True},
+        "preflight": {"match": "OPTIONS /a/{x}", "scopes": None, "preflight": True}, "where": {"where": {"x": "sub"}},
+        "ports": {"ports": [443]}, "mode": {"mode": observe}, "until": {"mode": "observe", "until": until},
+        "proof": {"proof": "mtls"}, "dpop_nonce": {"dpop_nonce": "required"}, "acr": {"acr": "mfa"},
+        "max_age": {"max_age": "5m"}, "authorization_details": {"authorization_details": {"type": "pay"}},
+    }
+    _, out, _ = cli("policy", "schema", check=0)
+    known = json.loads(out)["definitions"]
+    # A manifest is of a service with HTTP.
+    assert set(known["service"]["properties"]) - {"kind", "scopes"} == set(services), known["service"]["properties"]
+    assert set(known["route"]["properties"]) == set(routes), known["route"]["properties"]
+
+    def policy(service, route):
+        one = {"match": "GET /a/{x}", "scopes": "r", **route}
+        second = [{"issuer": "https://b.example.com", "audience": "b", "keys": {"discovery": True}}]
+        return json.dumps({
+            "scopecheck": 1,
+            "issuers": [{"issuer": ISSUER, "audience": "a", "keys": {"discovery": True}}]
+                       + (second if "issuers" in service else []),
+            "scopes": {"r": {}, "w": {}},
+            "services": {"orders": {
+                "hosts": ["api.example.com"], "base_path": "/v1",
+                "routes": [{k: v for k, v in one.items() if v is not None}, {"match": "PUT /a/{x}", "scopes": "w"}],
+                **service}},
+        })
+
+    with tempfile.TemporaryDirectory(prefix="scopecheck-drift-") as folder:
+        plain, other = pathlib.Path(folder) / "plain.yaml", pathlib.Path(folder) / "other.yaml"
+        plain.write_text(policy({}, {}))
+        for service, route in [(one, {}) for one in services.values()] + [({}, one) for one in routes.values()]:
+            other.write_text(policy(service, route))
+            words = ["policy", "drift", "--service", "orders", "--manifest"]
+            cli(*words, plain, other, check=1)
+            cli(*words, other, plain, check=1)
+            cli(*words, other, other, check=0)
 
 
 def test_drift_of_a_url():

@@ -56,8 +56,8 @@ import Testing
         // Between two issuers.
         (
             oidc("https://a.example/.well-known/openid-configuration"),
-            "{ type: oauth2, flows: { implicit: { authorizationUrl: 'https://b.example/x', scopes: {} }, "
-                + "password: \(flow("https://a.example/x")) } }"
+            "{ type: oauth2, flows: { implicit: { authorizationUrl: 'https://b.example/auth', scopes: {} }, "
+                + "password: \(flow("https://a.example/token")) } }"
         ),
     ]) func severalAreRefused(_ one: String, _ two: String) throws {
         let text = AuthorityTests.schemes(one, two)
@@ -65,6 +65,78 @@ import Testing
         #expect(found.contains("tokens of 2 authorities"), "\(found)")
         #expect(found.contains("`one` (") && found.contains("`two` ("), "\(found)")
         #expect(found.contains("--security one"), "\(found)")
+    }
+
+    /// Only the last segments of endpoints are known to tell nothing of the authority.
+    @Test(arguments: [
+        ("https://a.example/tenantA", "https://a.example/tenantB"), ("/tenantA", "/tenantB"),
+        ("https://a.example/x/tenantA", "https://a.example/x/tenantB"),
+        ("https://a.example/token", "https://a.example/tenantB"),
+        ("https://a.example/login", "https://a.example/login/token"),
+        ("https://a.example", "https://a.example/token"), ("https://a.example/x/", "https://a.example/x/token"),
+        ("https://a.example/Token", "https://a.example/token"),
+        ("https://a.example/oauth2/v1/token", "https://a.example/oauth2/v2/token"),
+        ("https://a.example/oauth/token", "https://a.example/oauth2/token"),
+        ("https://a.example/x/oauth/token", "https://a.example/oauth/token"),
+    ]) func endpointsBesideOneAnother(_ one: String, _ two: String) {
+        let text = AuthorityTests.schemes(AuthorityTests.oauth(one), AuthorityTests.oauth(two))
+        #expect(refusal(text).contains("tokens of 2 authorities"), "\(refusal(text))")
+        #expect(refusal(AuthorityTests.schemes(AuthorityTests.oauth(one), AuthorityTests.oauth(one))) == "none")
+    }
+
+    @Test(arguments: [
+        ("https://a.example/o/oauth2/auth", "https://a.example/o/oauth2/token"),
+        ("https://a.example/login/oauth/authorize", "https://a.example/login/oauth/access_token"),
+        ("https://a.example/authorize", "https://a.example/oauth/token"),
+        ("https://a.example/oauth/authorize", "https://a.example/oauth/token"),
+        ("https://a.example/o/authorize/", "https://a.example/o/token/"),
+        ("https://a.example/as/authorization.oauth2", "https://a.example/as/token.oauth2"),
+    ]) func endpointsOfOneAuthority(_ one: String, _ two: String) {
+        let text = AuthorityTests.schemes(AuthorityTests.oauth(one), AuthorityTests.oauth(two))
+        #expect(refusal(text) == "none", "\(refusal(text))")
+    }
+
+    /// An issuer's discovery names endpoints in folders of OAuth, and nobody says whose other folders are.
+    @Test(arguments: [
+        ("", "/realms/x/protocol/openid-connect/token"), ("", "/tenantA"), ("", "/tenantA/token"),
+        ("", "/oauth2/default/v1/token"), ("/x", "/x/y/token"), ("/x", "/xoauth2/token"), ("", "/oauth2/tenantA"),
+        ("/oauth2/default", "/oauth2/v1/token"), ("", "/token?realm=x"), ("", "/oauth2/token?realm=/oauth2"),
+    ]) func belowAnotherIssuer(_ issuer: String, _ endpoint: String) {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oidc("https://a.example\(issuer)/.well-known/openid-configuration"),
+            AuthorityTests.oauth("https://a.example\(endpoint)"))
+        #expect(refusal(text).contains("tokens of 2 authorities"), "\(refusal(text))")
+    }
+
+    @Test(arguments: [
+        ("", "/o/oauth2/v2/auth"), ("", "/oauth2/v1/token"), ("/oauth2/default", "/oauth2/default/v1/token"),
+        ("/realms/x", "/realms/x/protocol/openid-connect/token"), ("", "/connect/token"), ("", "/authorize"),
+        ("/oauth", "/oauth/token"), ("", "/oauth/token"), ("/dex", "/dex/auth"), ("/x/v2.0", "/x/v2.0/token"),
+        ("/tenantA", "/tenantA"),
+    ]) func belowItsIssuer(_ issuer: String, _ endpoint: String) {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oidc("https://a.example\(issuer)/.well-known/openid-configuration"),
+            AuthorityTests.oauth("https://a.example\(endpoint)"))
+        #expect(refusal(text) == "none", "\(refusal(text))")
+    }
+
+    /// An issuer of its own is nearer than the folder beside it, used or not.
+    @Test func pairWithAnIssuerOfItsOwn() {
+        let text = AuthorityTests.schemes(
+            AuthorityTests.oauth("https://a.example/authorize"), AuthorityTests.oauth("https://a.example/oauth/token"))
+        #expect(refusal(text) == "none", "\(refusal(text))")
+        let own = text.replacing("https://three.example/", with: "https://a.example/oauth/")
+        #expect(refusal(own).contains("tokens of 2 authorities"), "\(refusal(own))")
+    }
+
+    /// Flows of one scheme in several folders: whoever stands for all schemes alike widens nothing.
+    @Test func severalFoldersOfOneScheme() {
+        let two =
+            "{ type: oauth2, flows: { clientCredentials: \(AuthorityTests.flow("https://a.example/x/token")), "
+            + "password: \(AuthorityTests.flow("https://a.example/y/token")) } }"
+        #expect(refusal(AuthorityTests.schemes(two, two)) == "none")
+        let found = refusal(AuthorityTests.schemes(two, AuthorityTests.oauth("https://a.example/y/token")))
+        #expect(found.contains("tokens of 2 authorities"), "\(found)")
     }
 
     /// Where two servers may read one URL differently, and where tenants stand behind the well-known name.
@@ -148,14 +220,8 @@ import Testing
             oauth("https://tokens.example/t", authorization: "https://a.example/x")
         ),
         (oauth("https://a.example/x/token"), oauth("https://A.example:443/x/refresh")),
-        (oauth("https://a.example/x/y/token"), oidc("https://a.example/x/.well-known/openid-configuration")),
+        (oauth("https://a.example/x/oauth2/token"), oidc("https://a.example/x/.well-known/openid-configuration")),
         (oauth("https://a.example/token"), oidc("https://a.example/.well-known/openid-configuration")),
-        // Several flows of one scheme on one host.
-        (
-            "{ type: oauth2, flows: { clientCredentials: \(flow("https://a.example/x/token")), "
-                + "password: \(flow("https://a.example/y/token")) } }",
-            oauth("https://a.example/y/token")
-        ),
         (oauth("token"), oauth("/token")),
         // Nobody is named.
         ("{ type: http, scheme: bearer }", oauth("https://a.example/token")),

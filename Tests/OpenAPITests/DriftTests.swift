@@ -151,6 +151,39 @@ import Testing
         #expect(report.comparedCount == 1)
     }
 
+    /// Values that are meant, in place of all that the document lists.
+    @Test func serverVariables() throws {
+        let listed = try document(
+            paths("  /used: { head: { security: [{ oauth: [read, write, admin] }] } }").replacing(
+                "https://api.example.com/v1 }",
+                with: "'https://{h}/{v}', variables: { h: { default: api.example.com, enum: [c.example] }, "
+                    + "v: { default: v2, enum: [v1] } } }"))
+        func kinds(_ variables: [String: [String]]) throws -> [String] {
+            let report = try DriftReport(
+                openAPI: listed, model: DriftTests.model(), service: "orders", serverVariables: variables, now: testNow)
+            return report.findings.map { "\($0.kind.rawValue) \($0.subject)" }
+        }
+        #expect(try kinds([:]) == ["operation_denied HEAD /used"])
+        #expect(try kinds(["v": ["v1"]]) == [])
+        #expect(try kinds(["v": ["v1"], "h": ["api.example.com"]]) == [])
+        #expect(try kinds(["v": ["v1"], "h": ["api.example.com", "c.example"]]) == ["host_unknown c.example"])
+        #expect(throws: DocumentError.self) { try kinds(["w": ["v1"]]) }
+        #expect(throws: DocumentError.self) { try kinds(["v": ["v3"]]) }
+    }
+
+    /// One that can be anything is its default, unless somebody says what it is.
+    @Test func serverVariableThatCanBeAnything() throws {
+        let free = try document(
+            paths("  /used: { head: { security: [{ oauth: [read, write, admin] }] } }").replacing(
+                "https://api.example.com/v1 }",
+                with: "'https://api.example.com{v}', variables: { v: { default: /v2 } } }"))
+        for (variables, hasDrift) in [([:], true), (["v": ["/v1"]], false), (["v": ["/v3"]], true)] {
+            let report = try DriftReport(
+                openAPI: free, model: DriftTests.model(), service: "orders", serverVariables: variables, now: testNow)
+            #expect(report.hasDrift == hasDrift, "\(report.text)")
+        }
+    }
+
     @Test func reports() throws {
         let report = try DriftReport(
             openAPI: DriftTests.published("  /a: { get: { security: [] } }"), model: DriftTests.model(),
@@ -229,7 +262,7 @@ import Testing
             scopes: { read: {}, write: {}, admin: {} }
             services:
               orders:
-                hosts: [api.example.com]
+                hosts: [api.example.com, "*.example.org"]
                 base_path: /v1
                 routes:
                   - { match: HEAD /used, scopes: [read, write, admin] }

@@ -106,6 +106,53 @@ import Testing
         #expect(try decided.allows("GET", "/v1/x/open", []))
     }
 
+    /// What a path with a parameter within a segment requires, a weaker path does not answer for; GET stands for HEAD.
+    @Test(arguments: [
+        ("/{x}-{z}", "post", "post"), ("/{x}-{z}", "get", "head"), ("/{x}-{z}", "head", "get"),
+        ("/report.{x}", "put", "put"), ("/v{x}", "delete", "delete"), ("/a%40", "post", "post"),
+    ]) func weakerScopesWithinASegment(_ path: String, _ method: String, _ other: String) throws {
+        func document(_ scope: String) -> String {
+            paths(
+                """
+                  \(path): { \(method): { security: [{ oauth: [admin] }] } }
+                  /{y}: { \(other): { security: [{ oauth: [\(scope)] }] } }
+                  /x/open: { get: { security: [] } }
+                """)
+        }
+        let request = path.replacing("{x}", with: "z").replacing("{z}", with: "z").replacing("%40", with: "@")
+        let decided = try Decided(ServiceImport(OpenAPITests.document(document("read"))))
+        #expect(try !decided.allows(other.uppercased(), "/v1\(request)", ["read"]))
+        let strict = try Decided(ServiceImport(OpenAPITests.document(document("admin"))))
+        #expect(try strict.allows(other.uppercased(), "/v1\(request)", ["admin"]))
+    }
+
+    /// `{y}` may hold a colon: a method that `/{x}:stop` has not is that of `/{y}` there, as the document says it.
+    @Test func scopesBesideAPathWithoutTheMethod() throws {
+        let text = paths(
+            """
+              /{x}:stop: { post: { security: [{ oauth: [admin] }] } }
+              /{y}: { get: { security: [{ oauth: [read] }] } }
+              /x/open: { get: { security: [] } }
+            """)
+        let imported = try ServiceImport(document(text))
+        let line = imported.source.split(separator: "\n").first { $0.contains("match: \"GET /{y}\",") }
+        #expect(line?.hasSuffix(" scopes: read }") == true, "\(imported.source)")
+        #expect(!imported.remarks.contains { $0.kind == .stricter }, "\(imported.remarks)")
+        let decided = try Decided(imported)
+        #expect(try decided.allows("GET", "/v1/z:stop", ["read"]))
+        #expect(try !decided.allows("POST", "/v1/z:stop", ["admin"]))
+    }
+
+    /// A query or fragment in a path makes no path of its own: only the same method is meant.
+    @Test(arguments: ["/a?export", "/a#export"]) func methodsBesideAQuery(_ path: String) throws {
+        let text = paths(
+            "  '\(path)': { post: { security: [{ oauth: [admin] }] } }\n"
+                + "  /a: { get: { security: [{ oauth: [read] }] }, post: { security: [{ oauth: [read] }] } }")
+        let decided = try Decided(ServiceImport(document(text)))
+        #expect(try decided.allows("GET", "/v1/a", ["read"]))
+        #expect(try !decided.allows("POST", "/v1/a", ["read"]))
+    }
+
     /// Nobody says whose `/y/x` is: the import does.
     @Test func ambiguousPaths() throws {
         let text = paths(

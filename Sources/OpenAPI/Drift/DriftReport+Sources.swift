@@ -6,10 +6,12 @@ extension DriftReport {
     /// - Parameters:
     ///   - service: of the policy.
     ///   - schemes: the security schemes that are this policy's tokens; empty takes all that are access tokens.
+    ///   - serverVariables: values of server variables that are meant, by name, in place of all that the document lists.
     ///   - now: Unix seconds; scopes and observe modes end.
     /// - Throws: when the policy has no such service, or the document cannot be compared.
     public init(
-        openAPI document: APIDocument, model: PolicyModel, service: String, schemes: [String] = [], now: Int64
+        openAPI document: APIDocument, model: PolicyModel, service: String, schemes: [String] = [],
+        serverVariables: [String: [String]] = [:], now: Int64
     ) throws(DocumentError) {
         self.init(service: service)
         let index = try DriftReport.index(of: service, in: model)
@@ -20,10 +22,14 @@ extension DriftReport {
         options.hosts = ["published.invalid"]
         options.takesServerDefaults = true
         options.schemes = schemes
-        reportUnknownHosts(document, hosts)
+        options.serverVariables = serverVariables
         let draft = try ServiceDraft(document, options)
+        try reportUnknownHosts(document, hosts, serverVariables)
+        let places = try PublishedHosts(document, hosts: hosts, chosen: serverVariables)
         var operations: [PublishedOperation] = []
         for route in draft.routes {
+            let basePath = draft.services[route.service].place.basePath
+            guard let hostList = places.list(document.operations[route.operation].servers, basePath) else { continue }
             let operation = document.operations[route.operation]
             let label = draft.name(of: route)
             if let problem = route.pattern.problem {
@@ -35,9 +41,9 @@ extension DriftReport {
             operations.append(
                 PublishedOperation(
                     method: operation.method, segments: route.segments.map(\.shapeInTrie), label: label,
-                    line: operation.line, requirement: draft.requirements[route.requirement]))
+                    line: operation.line, requirement: draft.requirements[route.requirement], hostList: hostList))
         }
-        OperationComparison(model, service: index, now: now).compare(operations, &self)
+        OperationComparison(model, service: index, hostLists: places.lists, now: now).compare(operations, &self)
     }
 
     /// What a manifest says: a policy file of one service, as that service publishes it.
@@ -49,23 +55,21 @@ extension DriftReport {
         guard bytes.count <= publishedDocumentBytesMax else {
             throw DocumentError("the manifest is too long", mend: "publish one service in it")
         }
-        let published = try DriftReport.manifest(bytes, file: file)
+        let (published, hasIssuers) = try DriftReport.manifest(bytes, file: file)
         guard published.services.count == 1, let own = published.services.first, published.portServices.isEmpty else {
             throw DocumentError(
                 "the manifest has \(published.services.count + published.portServices.count) services",
                 mend: "publish one service with HTTP in it")
         }
-        for host in own.hosts where !DriftReport.isServed(host, by: model.services[index].hosts) {
-            add(
-                .hostUnknown, host, "it is published, and the policy's service does not have it",
-                mend: "add it to `hosts`")
-        }
+        let whole = try PublishedService(
+            own, issuers: hasIssuers && !own.issuers.isEmpty ? own.issuerNames(published) : nil)
+        let inForce = model.services[index]
+        compare(whole, inForce, model, now: now)
         let names = published.scopes.map(\.name)
-        let operations = own.routes.compactMap { route -> PublishedOperation? in
+        let operations = own.routes.map { route -> PublishedOperation in
             var requirement = PublishedRequirement()
             switch route.ground {
-            case .preflight: return nil
-            case .public: requirement.isOpen = true
+            case .preflight, .public: requirement.isOpen = true
             case .scopes(let all, let any):
                 let common = all.map { names[Int($0)] }
                 requirement.alternatives = PublishedRequirement.minimal(
@@ -73,17 +77,23 @@ extension DriftReport {
             }
             return PublishedOperation(
                 method: route.method, segments: route.segments.map(\.shapeInTrie), label: route.label, line: nil,
-                requirement: requirement, demands: route)
+                requirement: requirement, hostList: 0,
+                ports: route.ports.isEmpty ? whole.ports : PortSet(listed: route.ports),
+                demands: RouteDemands(route, published), isPreflight: route.isPreflight)
         }
-        OperationComparison(model, service: index, now: now).compare(operations, &self)
+        let served = own.hosts.filter { DriftReport.isServed($0, by: inForce.hosts) }
+        OperationComparison(
+            model, service: index, hostLists: [served.isEmpty ? inForce.hosts : served], manifest: whole, now: now
+        ).compare(operations, &self)
     }
 
-    /// A service file may leave its issuers to another file of the policy.
-    private static func manifest(_ bytes: [UInt8], file: String) throws(DocumentError) -> PolicyModel {
-        for source in [bytes, bytes + [0x0A] + Array(ServiceImport.standInIssuer.utf8)] {
-            let policy = loadPolicy(source: source, file: file, now: 0)
-            if let model = policy.model { return model }
-        }
+    /// A service file may leave its issuers to another file of the policy: then they are none of its own.
+    private static func manifest(
+        _ bytes: [UInt8], file: String
+    ) throws(DocumentError) -> (model: PolicyModel, hasIssuers: Bool) {
+        if let model = loadPolicy(source: bytes, file: file, now: 0).model { return (model, true) }
+        let whole = bytes + [0x0A] + Array(ServiceImport.standInIssuer.utf8)
+        if let model = loadPolicy(source: whole, file: file, now: 0).model { return (model, false) }
         let policy = loadPolicy(source: bytes, file: file, now: 0)
         let first = policy.diagnostics.first { $0.severity == .error }
         throw DocumentError(
@@ -99,15 +109,20 @@ extension DriftReport {
             mend: names.isEmpty ? "it has none with HTTP" : "it has \(quotedList(names))")
     }
 
-    private mutating func reportUnknownHosts(_ document: APIDocument, _ hosts: [String]) {
+    private mutating func reportUnknownHosts(
+        _ document: APIDocument, _ hosts: [String], _ chosen: [String: [String]]
+    ) throws(DocumentError) {
         var seen: Set<String> = []
-        for server in document.serverLists.joined() {
-            guard case .place(let host?, _, _) = ServerPlace.read(server.url), !ServerPlace.isLoopback(host),
-                server.isFixed, seen.insert(host).inserted, !DriftReport.isServed(host, by: hosts)
-            else { continue }
-            add(
-                .hostUnknown, host, "it is published as a server, and the policy's service does not have it",
-                mend: "add it to `hosts`, or correct the document's `servers`", line: server.line)
+        for server in document.serverLists.joined()
+        where server.variables.allSatisfy({ $0.values.count == 1 || chosen[$0.name] != nil }) {
+            for url in try ServerURLs(server, chosen: chosen).urls {
+                guard case .place(let host?, _, _) = ServerPlace.read(url), !ServerPlace.isLoopback(host),
+                    seen.insert(host).inserted, !DriftReport.isServed(host, by: hosts)
+                else { continue }
+                add(
+                    .hostUnknown, host, "it is published as a server, and the policy's service does not have it",
+                    mend: "add it to `hosts`, or correct the document's `servers`", line: server.line)
+            }
         }
     }
 

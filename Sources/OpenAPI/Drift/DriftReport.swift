@@ -11,7 +11,7 @@ public struct DriftReport: Sendable, Equatable {
         case policyStricter = "policy_stricter"
         /// The policy lets in more than what is published.
         case policyLooser = "policy_looser"
-        /// Neither: each lets in someone whom the other keeps out.
+        /// Each lets in someone whom the other keeps out, or something beside scopes is not the same.
         case requirementDiffers = "requirement_differs"
         case scopeUnknown = "scope_unknown"
         /// A route requires a scope that clients are not told of.
@@ -34,7 +34,7 @@ public struct DriftReport: Sendable, Equatable {
 
     public struct Finding: Sendable, Equatable {
         public var kind: Kind
-        /// Like `GET /orders/{order}`, a scope, a host, an issuer.
+        /// Like `GET /orders/{order}`, a scope, a host, an issuer, a key of the service.
         public var subject: String
         /// What is published and what the policy says.
         public var message: String

@@ -8,8 +8,12 @@ struct PublishedOperation {
     var label: String
     var line: Int?
     var requirement: PublishedRequirement
-    /// What a manifest says besides; nil for a document that cannot.
-    var demands: RouteModel?
+    /// Place in the lists of hosts that go with the operations.
+    var hostList: Int
+    /// Of the listener, and what else a manifest says; nil for a document that cannot.
+    var ports: PortSet?
+    var demands: RouteDemands?
+    var isPreflight = false
 }
 
 /// Holds published operations against the routes that would answer them.
@@ -18,23 +22,27 @@ struct OperationComparison {
     private let service: Int
     private let holdings: ScopeHoldings
     private let now: Int64
-    /// Routes of the service, and of all that share hosts with it.
-    private var routes: [(service: Int, route: RouteModel)] = []
-    private var trie = RouteTrie()
+    /// nil for a document, which says nothing of it.
+    private let manifest: PublishedService?
+    /// Said once of the service, not of each operation.
+    private let portsOfManifestAlone: PortSet
+    private let portsOfPolicyAlone: PortSet
+    private let search: AnswerSearch
+    private var routes: [(service: Int, route: RouteModel)] { search.routes }
 
-    init(_ model: PolicyModel, service: Int, now: Int64) {
+    /// - Parameter hostLists: hosts of the service, as operations name them.
+    init(
+        _ model: PolicyModel, service: Int, hostLists: [[String]], manifest: PublishedService? = nil, now: Int64
+    ) {
         self.model = model
         self.service = service
+        self.manifest = manifest
         self.now = now
         holdings = ScopeHoldings(model, now: now)
-        let hosts = Set(model.services[service].hosts)
-        for (index, other) in model.services.enumerated() where index == service || !hosts.isDisjoint(with: other.hosts)
-        {
-            for route in other.routes {
-                _ = trie.add(route.segments.lazy.map(\.shapeInTrie), routes.count)
-                routes.append((index, route))
-            }
-        }
+        let ports = PortSet(listed: model.services[service].ports)
+        portsOfManifestAlone = manifest.map { $0.ports.subtracting(ports) } ?? .empty
+        portsOfPolicyAlone = manifest.map { ports.subtracting($0.ports) } ?? .empty
+        search = AnswerSearch(model, service: service, hostLists: hostLists, now: now)
     }
 
     func compare(_ operations: [PublishedOperation], _ report: inout DriftReport) {
@@ -45,14 +53,18 @@ struct OperationComparison {
                 mend: "publish it again, or give it a later `ends`")
         }
         var published = RouteTrie()
-        var isReached = [Bool](repeating: false, count: routes.count)
+        var reached = [PortSet?](repeating: nil, count: routes.count)
+        let answers = search.answers(to: operations)
         var unknown: Set<String> = []
         for (index, operation) in operations.enumerated() {
             _ = published.add(operation.segments, index)
             reportUnknownScopes(operation, &unknown, &report)
-            let places = trie.match(operation.segments)
-            let found = answering(places, operation.method)
-            for place in found { isReached[place] = true }
+            let answer = answers[index]
+            let places = answer.places
+            let found = answer.found
+            for place in found {
+                reached[place] = (reached[place] ?? .empty).union(operation.ports ?? .all)
+            }
             guard !found.isEmpty else {
                 if let problem = operation.requirement.beyondPolicies {
                     report.add(
@@ -65,22 +77,52 @@ struct OperationComparison {
                 }
                 let why = places.isEmpty ? "no route has its path" : "its path does not list the method"
                 report.add(
-                    .operationDenied, operation.label, "it is published and denied to everybody: \(why)",
+                    .operationDenied, operation.label,
+                    "it is published and denied to everybody: \(why)\(answer.portWords(operation))",
                     mend: "add a route that requires \(operation.requirement.words), or leave it denied on purpose",
                     line: operation.line)
                 continue
             }
-            for place in found { compare(operation, routes[place].route, &report) }
+            for place in found { compare(operation, place, &report) }
+            reportGaps(operation, answer, &report)
         }
-        for (place, entry) in routes.enumerated() where entry.service == service && !isReached[place] {
-            reportUnreached(entry.route, operations, published, &report)
+        for (place, entry) in routes.enumerated() where entry.service == service {
+            if let ports = reached[place] {
+                reportPorts(place, publishedOn: ports, &report)
+            } else {
+                reportUnreached(place, operations, published, &report)
+            }
         }
     }
 
-    /// The routes among these that answer the method, on whichever ports.
-    private func answering(_ places: [Int], _ method: String) -> [Int] {
-        let own = places.filter { routes[$0].route.method == method }
-        return own.isEmpty && method == "HEAD" ? places.filter { routes[$0].route.method == "GET" } : own
+    /// Where only some of the hosts and ports answer what is published on all of them.
+    private func reportGaps(
+        _ operation: PublishedOperation, _ answer: AnswerSearch.Answer, _ report: inout DriftReport
+    ) {
+        let requirement = operation.requirement
+        // What no policy can require is denied for good.
+        guard requirement.isOpen || requirement.takesAnyToken || !requirement.alternatives.isEmpty else { return }
+        let gaps = answer.gaps.compactMap { gap -> String? in
+            let ports = gap.ports.subtracting(portsOfManifestAlone)
+            guard !ports.isEmpty else { return nil }
+            let hosts = gap.isOnAllHosts ? "" : " on \(quotedList(gap.hosts, namesMax: 4))"
+            return hosts + (gap.ports == operation.ports ?? .all ? "" : " on \(ports.words)")
+        }
+        guard !gaps.isEmpty else { return }
+        report.add(
+            .operationDenied, operation.label,
+            "it is published and denied to everybody" + gaps.prefix(4).joined(separator: ", and"),
+            mend: "add a route that requires \(requirement.words) there, or correct where it is published",
+            line: operation.line)
+    }
+
+    private func reportPorts(_ place: Int, publishedOn ports: PortSet, _ report: inout DriftReport) {
+        let wider = search.ports(of: place).subtracting(ports).subtracting(portsOfPolicyAlone)
+        guard !wider.isEmpty else { return }
+        report.add(
+            .policyLooser, routes[place].route.label,
+            "published on \(ports.words); policy: on \(search.ports(of: place).words)",
+            mend: "narrow its `ports`, or publish it there")
     }
 
     private func reportUnknownScopes(
@@ -94,7 +136,10 @@ struct OperationComparison {
         }
     }
 
-    private func compare(_ operation: PublishedOperation, _ route: RouteModel, _ report: inout DriftReport) {
+    private func compare(_ operation: PublishedOperation, _ place: Int, _ report: inout DriftReport) {
+        var route = routes[place].route
+        // What is published as observed lets in no more while it is observed.
+        if operation.demands?.isObserved(at: now) ?? false { route.observeUntil = nil }
         let theirs = operation.requirement.words
         let ours = route.words(holdings)
         let said = "published: \(theirs); policy: \(ours)"
@@ -119,7 +164,11 @@ struct OperationComparison {
                 mend: "look at it by hand", line: operation.line)
         }
         guard let demands = operation.demands else { return }
-        let others = route.otherDemands(than: demands, model)
+        var others = RouteDemands(routes[place].route, model).differences(from: demands, now: now)
+        if let manifest, routes[place].service != service {
+            others += manifest.differences(from: model.services[routes[place].service], model, isOwn: false)
+                .map { "`\($0.key)`" }
+        }
         guard !others.isEmpty else { return }
         report.add(
             .requirementDiffers, operation.label,
@@ -129,38 +178,49 @@ struct OperationComparison {
 
     /// A route of its own for what the service publishes as part of something wider is no drift where it is as strict.
     private func reportUnreached(
-        _ route: RouteModel, _ operations: [PublishedOperation], _ published: RouteTrie, _ report: inout DriftReport
+        _ index: Int, _ operations: [PublishedOperation], _ published: RouteTrie, _ report: inout DriftReport
     ) {
-        if case .preflight = route.ground { return }
+        let route = routes[index].route
+        let ports = search.ports(of: index)
+        // A document says nothing of preflights.
+        if route.isPreflight, manifest == nil { return }
         if case .literal(".well-known") = route.segments.first { return }
-        let places = published.match(route.segments.map(\.shapeInTrie)).filter { operations[$0].method == route.method }
+        let places = published.match(route.segments.map(\.shapeInTrie)).filter { place in
+            operations[place].method == route.method && operations[place].isPreflight == route.isPreflight
+                && !(operations[place].ports ?? .all).intersection(ports).isEmpty
+        }
         guard let place = places.first else {
             report.add(
                 .routeStale, route.label, "the policy has it, and the service does not publish it",
                 mend: "remove the route, or publish the operation")
             return
         }
-        switch operations[place].requirement.relation(to: route, holdings, now: now) {
+        let operation = operations[place]
+        switch operation.requirement.relation(to: route, holdings, now: now) {
         case .looser, .differs:
             report.add(
                 .policyLooser, route.label,
-                "published as part of \(quoted(operations[place].label)): \(operations[place].requirement.words); "
+                "published as part of \(quoted(operation.label)): \(operation.requirement.words); "
                     + "policy: \(route.words(holdings))",
                 mend: "require what is published, or publish it as an operation of its own")
         default: break
         }
+        guard let demands = operation.demands else { return }
+        var gaps = RouteDemands(route, model).gaps(beside: demands)
+        let allPublished = places.reduce(PortSet.empty) { $0.union(operations[$1].ports ?? .all) }
+        if !ports.subtracting(allPublished).subtracting(portsOfPolicyAlone).isEmpty { gaps.append("`ports`") }
+        guard !gaps.isEmpty else { return }
+        report.add(
+            .policyLooser, route.label,
+            "published as part of \(quoted(operation.label)), which demands more by \(gaps.joined(separator: ", "))",
+            mend: "demand what is published, or publish it as an operation of its own")
     }
 }
 
-extension RouteModel {
-    /// What beside scopes is not the same.
-    fileprivate func otherDemands(than other: RouteModel, _ model: PolicyModel) -> [String] {
-        var names: [String] = []
-        if bindings != other.bindings { names.append("`where`") }
-        if proof != other.proof { names.append("`proof`") }
-        if demandsNonce != other.demandsNonce { names.append("`dpop_nonce`") }
-        if authenticationContexts.sorted() != other.authenticationContexts.sorted() { names.append("`acr`") }
-        if authenticationAgeSecondsMax != other.authenticationAgeSecondsMax { names.append("`max_age`") }
-        return names
+extension AnswerSearch.Answer {
+    /// Where ports are why nothing answers.
+    fileprivate func portWords(_ operation: PublishedOperation) -> String {
+        guard hasMethod, found.isEmpty, let ports = operation.ports else { return "" }
+        return " on \(ports.words)"
     }
 }

@@ -12,9 +12,9 @@ struct PublishedRequirement: Equatable {
     var alternatives: [[String]] = []
     /// Why alternatives cannot be met by scopes of a token, each once.
     var leftOut: [String] = []
-    /// Whose tokens count: in alternatives with scopes, and in those without.
-    var schemes: Set<String> = []
-    var schemesWithoutScopes: Set<String> = []
+    /// Of the document's alternatives those that tokens can meet: with scopes, and without.
+    var uses: [[APIDocument.SchemeUse]] = []
+    var usesWithoutScopes: [[APIDocument.SchemeUse]] = []
 
     static let scopesMax = 64
     static let scopeBytesMax = 255
@@ -36,10 +36,10 @@ struct PublishedRequirement: Equatable {
                 switch PublishedRequirement.read(uses, schemes, authorities, tokenSchemes) {
                 case .scopes(let scopes) where scopes.isEmpty:
                     takesAnyToken = true
-                    schemesWithoutScopes.formUnion(uses.map(\.scheme))
+                    usesWithoutScopes.append(uses)
                 case .scopes(let scopes):
                     self.alternatives.append(scopes)
-                    self.schemes.formUnion(uses.map(\.scheme))
+                    self.uses.append(uses)
                 case .leftOut(let reason):
                     if !leftOut.contains(reason) { leftOut.append(reason) }
                 }
@@ -141,7 +141,10 @@ struct ScopeFormula: Equatable {
 
     /// Whether everyone who meets this meets one of the alternatives.
     func implies(_ alternatives: [[String]]) -> Bool {
-        let choices = any.isEmpty ? [Set(all)] : any.map { Set(all + [$0]) }
+        let choices = self.alternatives.map { Set($0) }
         return choices.allSatisfy { choice in alternatives.contains { $0.allSatisfy(choice.contains) } }
     }
+
+    /// Scopes that are enough together.
+    var alternatives: [[String]] { any.isEmpty ? [all] : any.map { all + [$0] } }
 }

@@ -35,7 +35,9 @@ struct ServerPlaces {
             throw DocumentError(
                 line: list.first?.line,
                 isHostMissing ? "the document's servers name no host" : "the document has no server that can be used",
-                mend: "name it with --host, as in `--host api.example.com`")
+                mend: isHostMissing || options.serverVariables.isEmpty
+                    ? "name it with --host, as in `--host api.example.com`"
+                    : "name values with --server-variable that one of its servers has")
         }
         return try ServerPlaces.joined(places, line: list.first?.line)
     }

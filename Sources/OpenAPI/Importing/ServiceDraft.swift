@@ -72,14 +72,12 @@ struct ServiceDraft {
         return all.filter(\.isReservation) + all.filter { !$0.isReservation }
     }
 
-    /// Schemes whose tokens the routes take.
-    var schemesInUse: Set<String> {
-        var result: Set<String> = []
-        for index in Set(document.operations.map(\.security)) {
-            result.formUnion(requirements[index].schemes)
-            if options.defaultScope != nil { result.formUnion(requirements[index].schemesWithoutScopes) }
+    /// Alternatives whose tokens the routes take, one list for each requirement of operations.
+    var usesOfSchemes: [[[APIDocument.SchemeUse]]] {
+        Set(document.operations.map(\.security)).map { index in
+            let requirement = requirements[index]
+            return requirement.uses + (options.defaultScope == nil ? [] : requirement.usesWithoutScopes)
         }
-        return result
     }
 
     private func checkOptions() throws(DocumentError) {

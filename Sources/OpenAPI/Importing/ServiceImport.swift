@@ -19,7 +19,7 @@ public struct ServiceImport: Sendable {
     public init(_ document: APIDocument, _ options: ImportOptions = ImportOptions()) throws(DocumentError) {
         let draft = try ServiceDraft(document, options)
         // Who names the schemes has said whose they are; the others' alternatives are left out.
-        if options.schemes.isEmpty { try TokenAuthorities(document.schemes).requireOne(draft.schemesInUse) }
+        if options.schemes.isEmpty { try TokenAuthorities(document.schemes).requireOne(draft.usesOfSchemes) }
         remarks = draft.allRemarks
         services = draft.services.map { service in
             (service.name, service.routes.count { !draft.routes[$0].isLeftOut })

@@ -60,9 +60,6 @@ public struct APIDocument: Sendable, Equatable {
         public var variables: [ServerVariable] = []
         var parts: [ServerPart] = []
 
-        /// Whether it stands for one URL.
-        var isFixed: Bool { variables.allSatisfy { $0.values.count == 1 } }
-
         func url(_ value: (ServerVariable) -> String) -> String {
             parts.reduce(into: "") { url, part in
                 switch part {

@@ -1,42 +1,67 @@
 /// A URL of a security scheme, as far as it tells whose tokens the scheme takes.
 public struct TokenEndpoint: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
+        /// Named by a discovery URL, which names one issuer exactly.
+        case issuer
+        /// The folder of endpoints whose own names say nothing of the authority.
+        case folder
+        /// A whole URL: its last segment may be a tenant's name.
+        case whole
+    }
+
     /// Lower case, with its port; empty for a URL relative to the API; the whole of a URL that is not plain.
     public var host: String
-    /// Of a discovery URL the issuer's path, else the folder that the endpoint is in, with its query: tenants and
-    /// realms stand there where one host has several issuers.
+    /// The issuer's path, the folder, or all of the path, with its query: tenants and realms stand there where one host
+    /// has several issuers.
     public var path: String
-    /// Named by a discovery URL, which names one issuer exactly.
-    public var isIssuer: Bool
+    public var kind: Kind
 
-    /// Example: `https://id.example.com/realms/a/token` is host `id.example.com`, path `/realms/a`.
+    /// Endpoints as servers call them that have several: what stands beside them is of the same authority.
+    private static let endpointNames: Set<String> = [
+        "auth", "authorize", "authorization", "authorization.oauth2", "token", "token.oauth2", "access_token",
+        "refresh", "refresh_token", "device_authorization", "devicecode",
+    ]
+    /// Where issuers have their endpoints; no name for a tenant.
+    private static let folderNames: Set<String> = [
+        "oauth", "oauth2", "oidc", "openid", "openid-connect", "protocol", "connect", "o", "v1", "v2", "v2.0",
+    ]
+
+    /// Example: `https://id.example.com/realms/a/token` is host `id.example.com`, folder `/realms/a`.
     init(endpoint url: String) {
         guard let (host, path, query) = TokenEndpoint.parts(url) else {
-            self = TokenEndpoint(alone: url, isIssuer: false)
+            self = TokenEndpoint(alone: url, kind: .whole)
             return
         }
         self.host = host
-        let folder = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
-        self.path = TokenEndpoint.trimmed(folder) + query
-        isIssuer = false
+        let trimmed = TokenEndpoint.trimmed(path)
+        if let slash = trimmed.lastIndex(of: "/"),
+            TokenEndpoint.endpointNames.contains(String(trimmed[trimmed.index(after: slash)...]))
+        {
+            self.path = trimmed[..<slash] + query
+            kind = .folder
+        } else {
+            self.path = trimmed + query
+            kind = .whole
+        }
     }
 
     /// OpenID Connect Discovery 1.0 §4: the issuer with `/.well-known/openid-configuration` behind it. RFC 8414 §3.1:
     /// the same with `oauth-authorization-server`, or either of them between the issuer's host and its path.
     init(discovery url: String) {
         guard let (host, path, query) = TokenEndpoint.parts(url), let issuer = TokenEndpoint.issuerPath(path) else {
-            self = TokenEndpoint(alone: url, isIssuer: true)
+            self = TokenEndpoint(alone: url, kind: .issuer)
             return
         }
         self.host = host
         self.path = TokenEndpoint.trimmed(issuer) + query
-        isIssuer = true
+        kind = .issuer
     }
 
     /// A URL that may be read in several ways is of an authority of its own.
-    private init(alone url: String, isIssuer: Bool) {
+    private init(alone url: String, kind: Kind) {
         host = url
         path = ""
-        self.isIssuer = isIssuer
+        self.kind = kind
     }
 
     /// - Returns: nil when nobody can say whose discovery this is.
@@ -93,17 +118,28 @@ public struct TokenEndpoint: Sendable, Hashable {
         return path.isEmpty || path.hasPrefix("/") ? String(path) : "/" + path
     }
 
-    /// Issuers whose path is that of the endpoint or a folder above it, the nearest first.
+    /// Issuers whose discovery may name this endpoint, the nearest first: at its path, and above a folder as long as
+    /// nothing but folders of OAuth lies between.
     var issuersAbove: [TokenEndpoint] {
-        var result: [TokenEndpoint] = []
         var issuer = self
-        issuer.isIssuer = true
-        while result.count < TokenEndpoint.foldersMax {
-            result.append(issuer)
-            guard let slash = issuer.path.lastIndex(of: "/") else { break }
+        issuer.kind = .issuer
+        var result = [issuer]
+        while kind == .folder, result.count < TokenEndpoint.foldersMax, !issuer.path.contains("?"),
+            let slash = issuer.path.lastIndex(of: "/"),
+            TokenEndpoint.folderNames.contains(String(issuer.path[issuer.path.index(after: slash)...]))
+        {
             issuer.path = String(issuer.path[..<slash])
+            result.append(issuer)
         }
         return result
+    }
+
+    /// Some have `/authorize` and `/oauth/token`: the folder that holds such a pair.
+    var folderOfPair: TokenEndpoint? {
+        guard kind == .folder, path.hasSuffix("/oauth"), !path.contains("?") else { return nil }
+        var folder = self
+        folder.path.removeLast("/oauth".count)
+        return folder
     }
 
     /// Deeper ones than any service has are held to be of an authority of their own.

@@ -38,7 +38,7 @@ extension ConfigurationFile {
 
     private mutating func driftSource(of service: String, _ node: Node) -> DriftSource? {
         let names = DriftSource.Kind.allCases.map(\.rawValue)
-        let keys = section(node, "a service of `drift`", names + ["security", "ca_file"])
+        let keys = section(node, "a service of `drift`", names + ["security", "server_variables", "ca_file"])
         let given = DriftSource.Kind.allCases.filter { keys[$0.rawValue] != nil }
         guard given.count == 1, let kind = given.first else {
             add(node, "`\(service)` needs one place to look at", "write one of \(names.joined(separator: ", "))")
@@ -55,7 +55,32 @@ extension ConfigurationFile {
         for scheme in items(keys["security"]) {
             if let name = string(scheme) { source.schemes.append(name) }
         }
+        if let node = keys["server_variables"] { source.serverVariables = serverVariables(node, of: source) }
         source.authorityFile = path(keys["ca_file"])
         return source
+    }
+
+    /// `{ region: eu }`, or `{ region: [eu, us] }`.
+    private mutating func serverVariables(_ node: Node, of source: DriftSource) -> [String: [String]] {
+        guard source.kind == .openAPI, case .mapping(let mapping) = node else {
+            let isOpenAPI = source.kind == .openAPI
+            add(
+                node,
+                isOpenAPI ? "`server_variables` must be a mapping" : "only an OpenAPI document has `server_variables`",
+                isOpenAPI ? "write it as in `{ region: eu }`" : "remove it")
+            return [:]
+        }
+        var result: [String: [String]] = [:]
+        for (key, values) in mapping {
+            guard let name = string(key) else { continue }
+            if name.contains("=") {
+                add(key, "`\(name)` is no server variable that can be named", "call it something without `=`")
+            }
+            if items(values).isEmpty { add(values, "`\(name)` names no value", "write it as in `{ \(name): eu }`") }
+            for value in items(values) {
+                if let text = string(value) { result[name, default: []].append(text) }
+            }
+        }
+        return result
     }
 }

@@ -19,6 +19,8 @@ public struct DriftSource: Sendable, Equatable {
     public var place: String
     /// Security schemes of an OpenAPI document that are this policy's tokens; empty takes all that are access tokens.
     public var schemes: [String] = []
+    /// Values of variables in the URLs of an OpenAPI document's servers; the others have all that the document lists.
+    public var serverVariables: [String: [String]] = [:]
     /// PEM file of private certificate authorities.
     public var authorityFile: String?
 
@@ -129,6 +131,9 @@ final class DriftDesk: Sendable {
             "--\(source.kind.rawValue)=\(source.place)",
         ]
         arguments += source.schemes.map { "--security=\($0)" }
+        for (name, values) in source.serverVariables.sorted(by: { $0.key < $1.key }) {
+            arguments += values.map { "--server-variable=\(name)=\($0)" }
+        }
         if let file = source.authorityFile { arguments.append("--ca-file=\(file)") }
         return arguments
     }

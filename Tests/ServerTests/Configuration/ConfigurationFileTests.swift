@@ -19,16 +19,20 @@ import Testing
               services:
                 orders: { openapi: "https://orders.example.com/openapi.json", security: [oauth], ca_file: ca.pem }
                 users: { metadata: users.json }
+                bills: { openapi: bills.json, server_variables: { region: [eu, us], version: "1" } }
             """
         ).get()
         let drift = try #require(settings.drift)
         #expect(drift.everySeconds == 300)
-        #expect(drift.sources.map(\.service) == ["orders", "users"])
-        #expect(drift.sources.map(\.kind) == [.openAPI, .metadata])
+        #expect(drift.sources.map(\.service) == ["orders", "users", "bills"])
+        #expect(drift.sources.map(\.kind) == [.openAPI, .metadata, .openAPI])
         #expect(
-            drift.sources.map(\.place) == ["https://orders.example.com/openapi.json", "/etc/scopecheck/users.json"])
-        #expect(drift.sources.map(\.schemes) == [["oauth"], []])
-        #expect(drift.sources.map(\.authorityFile) == ["/etc/scopecheck/ca.pem", nil])
+            drift.sources.map(\.place) == [
+                "https://orders.example.com/openapi.json", "/etc/scopecheck/users.json", "/etc/scopecheck/bills.json",
+            ])
+        #expect(drift.sources.map(\.schemes) == [["oauth"], [], []])
+        #expect(drift.sources.map(\.serverVariables) == [[:], [:], ["region": ["eu", "us"], "version": ["1"]]])
+        #expect(drift.sources.map(\.authorityFile) == ["/etc/scopecheck/ca.pem", nil, nil])
     }
 
     @Test(arguments: [
@@ -54,6 +58,11 @@ import Testing
         ("drift: { services: { a: { openapi: x, metadata: y } } }", "needs one place"),
         ("drift: { services: { a: { openapi: \"http://a.example\" } } }", "no https URL"),
         ("drift: { services: { a: { openapi: x, what: y } } }", "`what` is not known"),
+        ("drift: { services: { a: { openapi: x, server_variables: [y] } } }", "must be a mapping"),
+        ("drift: { services: { a: { openapi: x, server_variables: { y: [] } } } }", "names no value"),
+        ("drift: { services: { a: { openapi: x, server_variables: { y: { z: 1 } } } } }", "text is expected"),
+        ("drift: { services: { a: { openapi: x, server_variables: { y=z: a } } } }", "no server variable"),
+        ("drift: { services: { a: { manifest: x, server_variables: { y: z } } } }", "only an OpenAPI document"),
         ("drift: { often: 1h, services: {} }", "`often` is not known"),
     ])
     func driftThatIsRefused(_ text: String, _ message: String) {

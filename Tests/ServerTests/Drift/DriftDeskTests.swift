@@ -31,6 +31,7 @@ import Testing
     private func makeDesk(_ child: Child, _ log: TestLog, policy: [UInt8]? = [0x61]) -> DriftDesk {
         var source = DriftSource(service: "orders", kind: .openAPI, place: "https://orders.example/openapi.json")
         source.schemes = ["oauth"]
+        source.serverVariables = ["version": ["v1"], "region": ["eu", "us=1"]]
         return DriftDesk(
             sources: [source], everySeconds: 3_600, log: log.log, policy: { policy },
             run: { arguments, input in child.run(arguments, input) })
@@ -63,6 +64,7 @@ import Testing
             child.asked.withLock { $0.first } == [
                 "policy", "drift", "--policy-on-input", "--json", "--service=orders",
                 "--openapi=https://orders.example/openapi.json", "--security=oauth",
+                "--server-variable=region=eu", "--server-variable=region=us=1", "--server-variable=version=v1",
             ])
         #expect(desk.states.first?.condition == .same)
         withExtendedLifetime(folder) {}

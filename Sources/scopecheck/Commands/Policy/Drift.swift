@@ -34,6 +34,8 @@ extension PolicyCommand {
             help: "A security scheme of the OpenAPI document that is this policy's tokens; may be repeated.")
         var schemes: [String] = []
 
+        @OptionGroup var variables: ServerVariableOptions
+
         @Option(name: .customLong("ca-file"), help: "Certificate authorities for the URL, a PEM file.")
         var authorityFile: String?
 
@@ -56,6 +58,9 @@ extension PolicyCommand {
             guard [openAPI, metadata, manifest].count(where: { $0 != nil }) == 1 else {
                 throw ValidationError("Say one of --openapi, --metadata and --manifest.")
             }
+            guard openAPI != nil || variables.serverVariables.isEmpty else {
+                throw ValidationError("--server-variable is about an OpenAPI document: say --openapi.")
+            }
             guard policyOnInput == files.isEmpty else {
                 throw ValidationError("Name the files and folders of the policy.")
             }
@@ -73,7 +78,8 @@ extension PolicyCommand {
             do throws(DocumentError) {
                 if openAPI != nil {
                     report = try DriftReport(
-                        openAPI: APIDocument(bytes), model: model, service: service, schemes: schemes, now: now)
+                        openAPI: APIDocument(bytes), model: model, service: service, schemes: schemes,
+                        serverVariables: variables.valuesByName, now: now)
                 } else if metadata != nil {
                     report = try DriftReport(metadata: bytes, model: model, service: service, now: now)
                 } else {

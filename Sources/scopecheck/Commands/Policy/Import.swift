@@ -31,15 +31,7 @@ extension PolicyCommand {
         @Option(name: .customLong("host"), help: "A host in place of those in the document; may be repeated.")
         var hosts: [String] = []
 
-        @Option(
-            name: .customLong("server-variable"),
-            help: ArgumentHelp(
-                """
-                What a variable in the URLs of servers is; may be repeated, for several values too. Otherwise all \
-                values that the document lists, or the default where it lists none.
-                """,
-                valueName: "name=value"))
-        var serverVariables: [String] = []
+        @OptionGroup var variables: ServerVariableOptions
 
         @Option(help: "The issuer of its tokens; otherwise another file of the policy names it.")
         var issuer: String?
@@ -69,9 +61,6 @@ extension PolicyCommand {
         var json = false
 
         func validate() throws {
-            for text in serverVariables where !text.dropFirst().contains("=") {
-                throw ValidationError("--server-variable takes NAME=VALUE, not \(jsonQuoted(text)).")
-            }
             if file.contains("://") {
                 throw ValidationError("the document is a file; fetch it first, as with `curl -fsS -o api.json \(file)`")
             }
@@ -85,10 +74,7 @@ extension PolicyCommand {
             var options = ImportOptions()
             options.service = service
             options.hosts = hosts
-            for text in serverVariables {
-                let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                options.serverVariables[String(parts[0]), default: []].append(String(parts[1]))
-            }
+            options.serverVariables = variables.valuesByName
             options.issuer = issuer
             options.schemes = schemes
             options.defaultScope = defaultScope
