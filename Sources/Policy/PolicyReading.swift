@@ -111,7 +111,8 @@ struct PolicyReading {
             model: sink.errorCount == 0 ? reader?.model : nil, tests: reader?.tests.map(placed) ?? [],
             diagnostics: shown, omittedCount: sink.errorCount + sink.warningCount - shown.count,
             errorCount: sink.errorCount, warningCount: sink.warningCount,
-            routePositions: reader?.routePositions ?? [], environment: environment, text: text)
+            routePositions: reader?.routePositions ?? [], environment: environment, text: text,
+            impliedCounts: reader?.scopeNotes.impliedCounts ?? [])
     }
 
     /// A test with its place in its own file.

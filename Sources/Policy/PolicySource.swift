@@ -19,6 +19,8 @@ public struct PolicySource: Sendable {
     public var environment: String?
     /// What it was read from, for excerpts.
     let text: PolicyText
+    /// For each scope that the policy declares how many it implies by what it says itself, wildcards expanded.
+    var impliedCounts: [Int] = []
 
     public var hasErrors: Bool { errorCount > 0 }
 

@@ -15,6 +15,8 @@ struct ScopeNotes {
     /// For each declared scope the node of its name, and of what it implies.
     var keys: [Int] = []
     var implies: [Int?] = []
+    /// Of each declared scope, once they could be expanded.
+    var impliedCounts: [Int] = []
     /// Each once, in the order of the source.
     var oldNames: [OldName] = []
     var oldNameIndex: [String: Int] = [:]

@@ -10,6 +10,8 @@ struct ScopeGraph {
     private let order: ScopeOrder
     private var edges: [[UInt16]]
     private(set) var edgeCount = 0
+    /// For each scope how many it implies by what it says itself, wildcards expanded.
+    var impliedCounts: [Int] { edges.map(\.count) }
 
     init(names: [String]) {
         self.names = names

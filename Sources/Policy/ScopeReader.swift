@@ -80,6 +80,7 @@ extension ModelReader {
         scopeNotes.ownCount = model.scopes.count
         checkOldNames()
         guard let graph = makeGraph() else { return }
+        scopeNotes.impliedCounts = graph.impliedCounts
         if let cycle = graph.cycle() { return reportCycle(cycle) }
         guard let closures = graph.closures() else {
             sink.error(

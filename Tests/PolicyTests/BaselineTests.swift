@@ -71,7 +71,7 @@ import Testing
             "the time is over",
             test("‹\(ask), scopes: [admin], at: 2026-12-01T00:00:00Z, expect: allow"),
             Expected(
-                .missingKey, "no client of `https://id.example.com` may hold all of `admin`",
+                .unknownClient, "no client of `https://id.example.com` may hold all of `admin`",
                 mend: "add `client:` with one of `job` and `web`, or expect `unknown_client`")),
         Case(
             "the time is not yet over", test("\(ask), scopes: [admin], at: 2026-11-30T23:59:59Z, expect: allow")),
@@ -94,10 +94,26 @@ import Testing
                 rest: "tests:\n  - { request: ‹\(ask), scopes: [], expect: allow }"
             ).replacing("- { issuer: https://id", with: "- { issuer: ‹https://id"),
             Expected(.noClients),
-            Expected(.missingKey, "`https://id.example.com` has no client", mend: "list a client under `clients`")),
+            Expected(.unknownClient, "`https://id.example.com` has no client", mend: "list a client under `clients`")),
     ]
 
     @Test(arguments: owners) func testsSayWhoseTokenItIs(_ one: Case) { check(one) }
+
+    /// What is stored and decides must read the same when every date in it has passed.
+    @Test func timeAloneMakesNoError() throws {
+        let text = clientPolicy(
+            "  c: { issuer: https://id.example.com, scopes: read,"
+                + " grants: [{ scope: admin, until: 2026-12-01T00:00:00Z, reason: r }] }",
+            scopes: "  read: { replaces: old, until: 2027-01-01T00:00:00Z }\n  write: { until: 2027-01-01T00:00:00Z }\n"
+                + "  admin: { implies: [read, write] }",
+            service: "mode: observe\n    until: 2027-01-01T00:00:00Z\n    ends: 2027-06-01T00:00:00Z",
+            rest: "tests:\n  - { request: \(BaselineTests.ask), scopes: [admin], expect: allow }")
+        let before = try #require(loadPolicy(source: Array(text.utf8), file: "", now: testNow).model)
+        for now in [0, testNow + 1, 1_800_000_000, 4_000_000_000] {
+            let policy = loadPolicy(source: Array(text.utf8), file: "", now: now)
+            #expect(policy.model == before && policy.tests.count == 1, "\(policy.diagnostics.map(\.message))")
+        }
+    }
 
     /// Which client a token is of, where the test leaves it open.
     @Test(arguments: [

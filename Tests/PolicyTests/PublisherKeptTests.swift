@@ -121,4 +121,66 @@ import Testing
         for other in [changed, elsewhere, two] { #expect(!active.isPublished(beside: other)) }
         #expect(!PolicyBundle(source: Array(policy.utf8)).hasPublications)
     }
+
+    private static func bundle(_ files: [(String, String)]) throws -> PolicyBundle {
+        try #require(PolicyBundle(files: files.map { PolicyBundle.File(name: $0, bytes: Array($1.utf8)) }))
+    }
+
+    /// A file of the policy's own in a folder of that name is none that a service has published.
+    @Test func othersFilesAreNoPublications() throws {
+        let policy = try PublisherReviewTests.policy()
+        let plain = PolicyBundle(source: Array(policy.utf8))
+        let none = "scopecheck: 1\n"
+        for name in ["debug.yaml", "orders/extra.yaml", "orders/routes.yml", "o r/routes.yaml", "a/b/routes.yaml"] {
+            let name = "published/" + name.replacing(" ", with: "\u{E9}")
+            let found = try PublisherKeptTests.bundle([("policy.yaml", policy), (name, none)])
+            #expect(!found.hasPublications && !found.isPublished(beside: plain) && found.usesPublishedFolder, "\(name)")
+            let read = loadPolicy(bundle: found, now: PublisherReviewTests.now)
+            let refusals = found.publicationRefusals(read, now: PublisherReviewTests.now)
+            #expect(refusals.count == 1 && refusals[0].message.contains("folder with another name"), "\(name)")
+            // Without it, it is gone; with it, nothing else goes.
+            #expect(try KeptPublications(of: found, in: plain, folder: nil, now: PublisherReviewTests.now) == nil)
+            let active = try PublisherKeptTests.published(policy)
+            let kept = try #require(
+                try KeptPublications(of: active, in: found, folder: nil, now: PublisherReviewTests.now))
+            #expect(kept.services == ["orders"] && kept.bundle.files.count == 3, "\(name)")
+        }
+    }
+
+    /// A policy as it was exported is taken as it is, and nothing that is only alike.
+    @Test func anExportedPolicyIsTaken() throws {
+        let policy = try PublisherReviewTests.policy()
+        var attempt = try PublisherReviewTests.Attempt(policy)
+        attempt.ttl = 60
+        let exported = try attempt.judge(PublisherReviewTests.file()).bundle
+        #expect(exported.files.count == 3)
+        func refusals(_ change: (inout [PolicyBundle.File]) -> Void) throws -> [String] {
+            var files = exported.files
+            change(&files)
+            let bundle = try #require(PolicyBundle(files: files))
+            let read = loadPolicy(bundle: bundle, now: PublisherReviewTests.now)
+            #expect(read.model != nil, "\(read.diagnostics)")
+            return bundle.publicationRefusals(read, now: PublisherReviewTests.now).map(\.message)
+        }
+        func text(_ old: String, _ new: String, _ file: inout PolicyBundle.File) {
+            file.bytes = Array(String(decoding: file.bytes, as: UTF8.self).replacing(old, with: new).utf8)
+        }
+        #expect(try refusals { _ in } == [])
+        let end = try #require(exported.files.firstIndex { $0.name == "published/orders/end.yaml" })
+        #expect(
+            try refusals { $0[end].bytes += Array("# mine\n".utf8) }.first?.contains("as the daemon writes") == true)
+        #expect(
+            try refusals { $0[end].bytes += Array("scopes: { late: {} }\n".utf8) }.first?.contains("as the daemon")
+                == true)
+        let withoutPublisher = try refusals { text("publishers:\n  orders:", "publishers:\n  other:", &$0[0]) }
+        #expect(withoutPublisher.count == 2 && withoutPublisher[0].contains("no publisher of that name"))
+        let beyond = try refusals { text("[\"orders:*\"]", "[\"other:*\"]", &$0[0]) }
+        #expect(beyond.count == 1 && beyond[0].contains("beyond its publisher's limits"))
+        // What it does not bring stays.
+        let given = try PublisherKeptTests.bundle([("policy.yaml", policy)])
+        let kept = try #require(
+            try KeptPublications(of: exported, in: given, folder: nil, now: PublisherReviewTests.now))
+        #expect(kept.bundle == exported)
+        #expect(try KeptPublications(of: exported, in: exported, folder: nil, now: PublisherReviewTests.now) == nil)
+    }
 }

@@ -28,8 +28,10 @@ struct Substitution {
         bytesLeft = bytesMax
     }
 
-    mutating func run(on tree: inout SyntaxTree, sink: DiagnosticSink, lines: LineIndex) {
-        for reference in tree.references {
+    /// - Parameter keysAlone: leaves all other texts as they are. Keys hold no values: they mean the same in every
+    ///   environment.
+    mutating func run(on tree: inout SyntaxTree, sink: DiagnosticSink, lines: LineIndex, keysAlone: Bool = false) {
+        for reference in tree.references where reference.isKey || !keysAlone {
             let node = Int(reference.node)
             // Everything after it would say the same.
             guard bytesLeft >= 0 else {

@@ -18,20 +18,19 @@ public struct KeptPublications: Sendable {
     ///   - folder: where relative paths of key files start.
     ///   - now: Unix seconds.
     /// - Returns: nil when there is nothing to keep: nothing was published, it was for another environment, or the policy
-    ///   brings published files itself (one that was exported, say).
+    ///   brings all of it itself (one that was exported, say).
     /// - Throws: when they do not fit into one bundle.
     public init?(
         of active: PolicyBundle, in bundle: PolicyBundle, folder: String?, now: Int64
     ) throws(PublicationRefusal) {
-        guard active.hasPublications, !bundle.hasPublications, active.environment == bundle.environment else {
-            return nil
-        }
+        guard active.hasPublications, active.environment == bundle.environment else { return nil }
         guard var kept = bundle.keeping(nil, of: active) else {
             throw PublicationRefusal(
                 .tooManyFiles,
                 "with what services have published the policy would have more than \(PolicyBundle.filesMax) files or "
                     + "\(PolicyBundle.bytesMax) bytes, or a name that no version holds; use fewer files")
         }
+        guard kept != bundle else { return nil }
         var policy = loadPolicy(bundle: kept, folder: folder, now: now)
         // A publication may be what is wrong with it: of a service that stands in the files now, say.
         let publishers =
@@ -48,7 +47,7 @@ public struct KeptPublications: Sendable {
         refusals = policy.model.map { KeptPublications.refusals(kept, policy, $0, now: now) } ?? []
     }
 
-    private static func refusals(
+    static func refusals(
         _ bundle: PolicyBundle, _ policy: PolicySource, _ model: PolicyModel, now: Int64
     ) -> [PublicationRefusal] {
         var result: [PublicationRefusal] = []
@@ -57,7 +56,7 @@ public struct KeptPublications: Sendable {
             guard let file = bundle.files.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else { continue }
             do throws(PublicationRefusal) {
                 let read = try PublishedFile(file.bytes, service: publisher.name, name: name)
-                try PublicationLimits(publisher, model).check(read, tests: policy.tests)
+                try PublicationLimits(publisher, model).check(read, policy)
                 try checkEnd(publisher, model, now: now)
             } catch {
                 result.append(

@@ -8,6 +8,22 @@ extension PolicyBundle {
     public static func publishedFile(of service: String) -> String { "\(publishedPrefix)\(service)/routes.yaml" }
     static func publicationEnd(of service: String) -> String { "\(publishedPrefix)\(service)/end.yaml" }
 
+    /// The service whose publication a file of that name belongs to: exactly as it is stored, so that a folder of
+    /// somebody's own that is only called so counts for nothing.
+    /// - Returns: nil for any other file.
+    static func publishedService(_ file: String) -> String? {
+        guard isBelowPublished(file) else { return nil }
+        let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3 else { return nil }
+        let service = String(parts[1])
+        guard PublicationStatement.isService(service),
+            [publishedFile(of: service), publicationEnd(of: service)].contains(where: {
+                $0.utf8.elementsEqual(file.utf8)
+            })
+        else { return nil }
+        return service
+    }
+
     /// Whether the service of that name has been published, and not written into a file of the policy's own.
     func hasPublication(of service: String) -> Bool {
         let name = PolicyBundle.publishedFile(of: service)
@@ -30,24 +46,28 @@ extension PolicyBundle {
         // A policy of one file was stored without its name.
         for index in files.indices where files[index].name.isEmpty { files[index].name = "policy.yaml" }
         if let ends {
-            let text = """
-                # Written by scopecheck: when what the service published ends.
-                scopecheck: 1
-                publications:
-                  "\(service)": { ends: \(timeText(ends)) }
-
-                """
-            files.append(File(name: endName, bytes: Array(text.utf8)))
+            files.append(File(name: endName, bytes: PolicyBundle.endText(of: service, ends)))
         }
         return PolicyBundle(files: files, environment: environment)
     }
 
     /// Whether any service has published something into it.
-    public var hasPublications: Bool { files.contains { $0.name.hasPrefix(PolicyBundle.publishedPrefix) } }
+    public var hasPublications: Bool { files.contains { PolicyBundle.publishedService($0.name) != nil } }
+
+    static func endText(of service: String, _ ends: Int64) -> [UInt8] {
+        let text = """
+            # Written by scopecheck: when what the service published ends.
+            scopecheck: 1
+            publications:
+              "\(service)": { ends: \(timeText(ends)) }
+
+            """
+        return Array(text.utf8)
+    }
 
     /// Whether it is that policy, and beside it nothing but what services have published.
     public func isPublished(beside policy: PolicyBundle) -> Bool {
-        let own = files.filter { !$0.name.hasPrefix(PolicyBundle.publishedPrefix) }
+        let own = files.filter { PolicyBundle.publishedService($0.name) == nil }
         guard environment == policy.environment, own.count == policy.files.count else { return false }
         // The name of one file alone is not part of its version.
         let isNamed = own.count > 1 || environment != nil
@@ -56,12 +76,17 @@ extension PolicyBundle {
         }
     }
 
-    /// The policy with what has been published into another one, of the services that are named.
+    /// The policy with what has been published into another one, of the services that are named and that it brings no
+    /// publication of itself.
     /// - Parameter services: nil is all.
     /// - Returns: nil when that is more than a bundle holds.
     func keeping(_ services: [String]?, of other: PolicyBundle) -> PolicyBundle? {
-        let prefixes = services?.map { "\(PolicyBundle.publishedPrefix)\($0)/" } ?? [PolicyBundle.publishedPrefix]
-        let kept = other.files.filter { file in prefixes.contains { file.name.hasPrefix($0) } }
+        let own = Set(files.compactMap { PolicyBundle.publishedService($0.name) })
+        let wanted = services.map { Set($0) }
+        let kept = other.files.filter { file in
+            guard let service = PolicyBundle.publishedService(file.name), !own.contains(service) else { return false }
+            return wanted?.contains(service) ?? true
+        }
         guard !kept.isEmpty else { return self }
         var files = files
         for index in files.indices where files[index].name.isEmpty { files[index].name = "policy.yaml" }
@@ -72,10 +97,14 @@ extension PolicyBundle {
     /// that is only called so counts for nothing.
     /// - Parameter service: one whose own file does not count.
     public static func isPublished(_ file: String, byOthersThan service: String? = nil) -> Bool {
-        let parts = file.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 3, publishedFile(of: String(parts[1])).utf8.elementsEqual(file.utf8) else { return false }
-        return service.map { !$0.utf8.elementsEqual(parts[1].utf8) } ?? true
+        guard let publisher = publishedService(file), publishedFile(of: publisher).utf8.elementsEqual(file.utf8) else {
+            return false
+        }
+        return service.map { !$0.utf8.elementsEqual(publisher.utf8) } ?? true
     }
 
-    static let publishedPrefix = "published/"
+    /// Whether it stands in the folder where the daemon keeps what services publish.
+    static func isBelowPublished(_ file: String) -> Bool { file.utf8.starts(with: publishedPrefix.utf8) }
+
+    private static let publishedPrefix = "published/"
 }

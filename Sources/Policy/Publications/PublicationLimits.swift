@@ -19,16 +19,18 @@ struct PublicationLimits {
         self.service = service
     }
 
-    func check(_ file: PublishedFile, tests: [PolicyTest]) throws(PublicationRefusal) {
+    /// - Parameter policy: what `model` was read in.
+    func check(_ file: PublishedFile, _ policy: PolicySource) throws(PublicationRefusal) {
+        try checkAmounts(file, policy)
         try checkHosts()
         try checkIssuers()
         try checkRoutes()
         try checkScopes(file)
-        try checkTests(tests)
+        try checkTests(policy.tests)
         try checkOverlaps()
     }
 
-    private var name: String { quoted(publisher.name) }
+    var name: String { quoted(publisher.name) }
 
     private func checkHosts() throws(PublicationRefusal) {
         for host in service.hosts where !publisher.hosts.contains(where: { $0.utf8.elementsEqual(host.utf8) }) {
@@ -132,14 +134,12 @@ struct PublicationLimits {
     }
 
     private func checkScopes(_ file: PublishedFile) throws(PublicationRefusal) {
-        var declared: Set<[UInt8]> = []
-        for scope in file.scopes {
-            try checkScope(scope, "`scopes`")
-            declared.insert(Array(scope.utf8))
-        }
-        for scope in file.replaced { try checkScope(scope, "`replaces`") }
+        for scope in file.scopes { try checkScope(scope, "`scopes`") }
+        let declared = Set(file.scopes.map { Array($0.utf8) })
+        var unseen = declared
         for (index, scope) in model.scopes.enumerated() {
             let isOwn = declared.contains(Array(scope.name.utf8))
+            unseen.remove(Array(scope.name.utf8))
             // Whoever holds the one holds the others: a scope of the service's own must not open what others protect.
             if isOwn {
                 for implied in scope.closure where Int(implied) != index {
@@ -149,6 +149,11 @@ struct PublicationLimits {
                 try checkScope(scope.name, "`replaces`")
             }
         }
+        // DENY: what the model has under another name has not been looked at above.
+        guard let lost = unseen.first else { return }
+        throw PublicationRefusal(
+            .outsideScopes,
+            "the scope \(quoted(lost[...])) of \(name) is not in the policy by that name; write its name out")
     }
 
     // MARK: Tests

@@ -23,6 +23,7 @@ public struct PublicationRefusal: Error, Sendable, Equatable, CustomStringConver
         case publicRoute = "public_route"
         case observeMode = "observe_mode"
         case notHTTP = "not_http"
+        case outsideBounds = "outside_bounds"
         case overlaps
         case definedElsewhere = "defined_elsewhere"
         case notPublished = "not_published"

@@ -17,6 +17,8 @@ public struct PublicationReview {
         public var bundle: PolicyBundle
         public var policy: PolicySource
         public var model: PolicyModel
+        /// That of the policy in force.
+        public var before: PolicyModel
         /// Unix seconds from which on the service is denied; nil is for ever.
         public var ends: Int64?
         /// What it allows that is denied, for people; empty when it only tightens.
@@ -65,12 +67,12 @@ public struct PublicationReview {
         try checkEnvironment(statement)
         try checkPlace(service, inForce, old)
         let ends = try end(of: statement, publisher, term)
-        guard case .publish = statement.action else { return try withdraw(service, at: ends) }
+        guard case .publish = statement.action else { return try withdraw(service, old, at: ends) }
         let file = try PublishedFile(
             publication.file, service: service, name: PolicyBundle.publishedFile(of: service))
         guard let bundle = active.publishing(publication.file, of: service, ends: ends) else { throw tooMany }
-        var judgement = try read(bundle, ends, publisher)
-        try PublicationLimits(publisher, judgement.model).check(file, tests: judgement.policy.tests)
+        var judgement = try read(bundle, old, ends, publisher)
+        try PublicationLimits(publisher, judgement.model).check(file, judgement.policy)
         judgement.widenings = widenings(endless(old, service), endless(judgement.model, service))
         judgement.warnings = warnings(judgement.policy, PolicyBundle.publishedFile(of: service))
         guard judgement.widenings.isEmpty || publisher.widening == .propose else {
@@ -141,18 +143,20 @@ public struct PublicationReview {
         }
     }
 
-    private func withdraw(_ service: String, at ends: Int64?) throws(PublicationRefusal) -> Judgement {
+    private func withdraw(
+        _ service: String, _ old: PolicyModel, at ends: Int64?
+    ) throws(PublicationRefusal) -> Judgement {
         guard active.hasPublication(of: service) else {
             throw PublicationRefusal(
                 .notPublished, "the service \(quoted(service)) is not published; nothing to withdraw")
         }
         guard let bundle = active.publishing(nil, of: service, ends: ends) else { throw tooMany }
-        return try read(bundle, ends)
+        return try read(bundle, old, ends)
     }
 
     /// - Parameter publisher: of the file that is new; nil for none.
     private func read(
-        _ bundle: PolicyBundle, _ ends: Int64?, _ publisher: PublisherModel? = nil
+        _ bundle: PolicyBundle, _ old: PolicyModel, _ ends: Int64?, _ publisher: PublisherModel? = nil
     ) throws(PublicationRefusal) -> Judgement {
         let policy = loadPolicy(bundle: bundle, folder: folder, now: now)
         guard let model = policy.model else {
@@ -160,7 +164,7 @@ public struct PublicationReview {
             if let publisher { nameScopes(of: publisher, in: &report) }
             throw PublicationRefusal(.policyErrors, diagnosticsText(report))
         }
-        return Judgement(bundle: bundle, policy: policy, model: model, ends: ends, widenings: [])
+        return Judgement(bundle: bundle, policy: policy, model: model, before: old, ends: ends, widenings: [])
     }
 
     /// Whoever publishes cannot declare every scope there is.

@@ -3,9 +3,10 @@
 /// Looked at before it is composed with the rest, and apart from it, so that no other section of the policy can be
 /// reached. What the sections hold is the policy reader's to check.
 final class PublishedFile {
-    /// The scopes that the file declares, and the old names that it replaces, as written.
+    /// The scopes that the file declares, by the names that they have in the policy: `$${` is what it stands for.
     private(set) var scopes: [String] = []
-    private(set) var replaced: [String] = []
+    /// How many `${name}` it has an environment fill in.
+    private(set) var valueCount = 0
 
     private static let sections = ["scopecheck", "services", "scopes", "tests"]
     /// Keys of a service that are the publisher's to set, not the service's.
@@ -18,11 +19,21 @@ final class PublishedFile {
     init(_ bytes: [UInt8], service: String, name: String) throws(PublicationRefusal) {
         let text = PolicyText(bytes, label: name)
         let sink = DiagnosticSink(text)
-        guard let (tree, _) = YAMLReader(text, sink: sink).read(lines: LineIndex(bytes)) else {
+        let lines = LineIndex(bytes)
+        guard let read = YAMLReader(text, sink: sink).read(lines: lines) else {
+            throw PublicationRefusal(.policyErrors, PublishedFile.text(sink))
+        }
+        var tree = read.0
+        let errorCount = sink.errorCount
+        // What is compared here must be what the policy's reader sees.
+        var substitution = Substitution(values: nil, environment: nil)
+        substitution.run(on: &tree, sink: sink, lines: lines, keysAlone: true)
+        guard sink.errorCount == errorCount else {
             throw PublicationRefusal(.policyErrors, PublishedFile.text(sink))
         }
         self.sink = sink
         self.tree = tree
+        countValues()
         check(service)
         guard sink.errorCount == 0 else { throw PublicationRefusal(.outsideFile, PublishedFile.text(sink)) }
     }
@@ -79,13 +90,14 @@ final class PublishedFile {
     }
 
     private func readScopes(_ node: Int) {
-        forEach(node) { _, value, name in
-            scopes.append(name)
-            forEach(value) { _, value, name in
-                guard name == "replaces" else { return }
-                if tree.isScalar(value) { replaced.append(tree.string(value)) }
-                replaced += tree.members(value).filter { tree.isScalar($0) }.map { tree.string($0) }
-            }
+        forEach(node) { _, _, name in scopes.append(name) }
+    }
+
+    private func countValues() {
+        for reference in tree.references where !reference.isKey {
+            // What is no text with values is the policy reader's to report.
+            guard let pieces = try? Substitution.pieces(tree.bytes(Int(reference.node))) else { continue }
+            for case .value in pieces { valueCount += 1 }
         }
     }
 

@@ -106,6 +106,7 @@ extension PolicyDesk {
             guard present != target else {
                 throw PolicyChangeRefusal.conflict("version `\(target)` decides already; nothing was changed")
             }
+            try store.refuseWaiting(target)
             let approval = try signedApproval { signers throws(SigningRefusal) in
                 try signers.approval(ofRollbackTo: target, request.signatures ?? preparedRollback(to: target))
             }

@@ -64,6 +64,7 @@ public enum StoredPolicies {
                     throw PolicyChangeRefusal.conflict("version `\(target)` decides already; nothing was changed")
                 }
                 try store.requireEnvironment(of: active, for: target)
+                try store.refuseWaiting(target)
                 let last = try store.lastActivation(of: target)
                 let folder = try last?.folder ?? store.info(target)?.origin.folder ?? ""
                 let activation = try store.activate(

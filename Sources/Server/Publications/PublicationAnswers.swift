@@ -80,8 +80,7 @@ extension PublicationRefusal {
         case .noPolicy, .policyUnreadable: 503
         case .wrongEnvironment, .unknownPublisher, .unknownKey, .badSignature, .replayed, .serialAhead, .timeLimit,
             .outsideHosts, .outsidePath, .outsideScopes, .outsideIssuers, .publicRoute, .observeMode, .notHTTP,
-            .overlaps,
-            .definedElsewhere, .widens, .signaturesRequired:
+            .outsideBounds, .overlaps, .definedElsewhere, .widens, .signaturesRequired:
             403
         }
     }

@@ -61,6 +61,7 @@ extension PolicyCommand {
         private func apply(_ given: LoadedPolicy, isFirst: Bool, isLast: Bool) throws -> [UInt8]? {
             let (loaded, active) = try place.keepingPublications(given, isSigned: signatures != nil)
             let model = try loaded.checkedModel(json: json)
+            try loaded.checkPublications()
             if isFirst, place.store != nil || signatures == nil { loaded.warnOfMissingKeys() }
             try requireTests(loaded, model)
             var request = PolicyChangeRequest(author: reason.author ?? userName(), note: reason.message)

@@ -32,7 +32,23 @@ extension PolicyCommand {
                 PolicyInput.warnOfMissingKeys(model, folder: input.folder, label: input.label)
             }
             guard tableErrors.isEmpty, policies.allSatisfy({ !$0.hasErrors }) else { throw Ending.no }
+            try checkPublications(input)
             if !json { for policy in policies { printOut(summary(policy, input)) } }
+        }
+
+        /// What stands where the daemon keeps what services publish is told before anybody applies it.
+        private func checkPublications(_ input: PolicyInput) throws {
+            guard input.bundle.usesPublishedFolder else { return }
+            let bundle = input.bundle
+            let now = nowSeconds()
+            let policies =
+                policy.environment == nil
+                ? loadEveryEnvironment(bundle: bundle, now: now) : [loadPolicy(bundle: bundle, now: now)]
+            let refusals = policies.flatMap { bundle.publicationRefusals($0, now: now) }
+            guard !refusals.isEmpty else { return }
+            let text = refusals.map { "\(input.label): error: \($0.message)\n" }.joined()
+            _ = writeAll(2, Array(text.utf8).span)
+            throw Ending.no
         }
 
         /// What only the compiled form has a limit on.

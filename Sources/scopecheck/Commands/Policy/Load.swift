@@ -73,6 +73,7 @@ extension PolicyCommand {
             let loaded = try keepingPublications(given)
             let now = nowSeconds()
             let model = try loaded.checkedModel(json: false)
+            try loaded.checkPublications()
             let source = loaded.source
             do {
                 // Before anything is in the store: a version that is there has passed its tests.

@@ -77,7 +77,10 @@ extension PolicyCommand {
                 publicationWidenings($0, $1, at: at)
             }
             let judgement = try review.judge(publication, term)
-            try runTests(judgement, of: publication.statement.service)
+            // A service can always be withdrawn, whatever it published as tests.
+            var tested: String?
+            if case .publish = publication.statement.action { tested = publication.statement.service }
+            try runTests(judgement, active, publishedBy: tested)
             let origin = VersionOrigin(author: author, note: note, parent: parent, folder: folder)
             let bytes = judgement.bundle.encoded
             let version: Digest
@@ -92,19 +95,30 @@ extension PolicyCommand {
         }
 
         /// Before anything is in the store: the policy's own tests and those that are published now. What others have
-        /// published holds nobody up.
-        private func runTests(_ judgement: PublicationReview.Judgement, of service: String) throws {
+        /// published holds nobody up, nor what fails already without the publication: a grant that a test relies on may
+        /// have ended.
+        private func runTests(
+            _ judgement: PublicationReview.Judgement, _ active: PolicyBundle, publishedBy service: String?
+        ) throws {
             guard !judgement.policy.tests.isEmpty else { return }
             let rehearsal = try PolicyTrial(model: judgement.model, source: judgement.bundle.encoded, now: at)
             let runner = try PolicyTestRunner(rehearsal, now: at)
-            var failures = ""
+            var failures: [PolicyTestResult] = []
             for test in judgement.policy.tests where !PolicyBundle.isPublished(test.file, byOthersThan: service) {
                 let result = try runner.run(test)
-                if result.passed || result.isOfEndedService || failures.utf8.count >= 16_384 { continue }
-                failures += TestReport.text(result, file: test.file)
+                if !result.passed, !result.isOfEndedService { failures.append(result) }
             }
-            guard failures.isEmpty else {
-                throw PublicationRefusal(.testsFailed, "tests of the policy fail with the publication:\n\(failures)")
+            guard !failures.isEmpty else { return }
+            let before = try PolicyTestRunner(
+                PolicyTrial(model: judgement.before, source: active.encoded, now: at), now: at)
+            var text = ""
+            for failure in failures where text.utf8.count < 16_384 {
+                let isOwn = PolicyBundle.isPublished(failure.test.file)
+                if !isOwn, try !before.run(failure.test).passed { continue }
+                text += TestReport.text(failure, file: failure.test.file)
+            }
+            guard text.isEmpty else {
+                throw PublicationRefusal(.testsFailed, "tests of the policy fail with the publication:\n\(text)")
             }
         }
     }

@@ -140,6 +140,7 @@ extension PolicyCommand {
         let loaded = try policy.load()
         // Nobody should sign what no daemon would take.
         _ = try loaded.checkedModel(json: false)
+        try loaded.checkPublications()
         return Named(
             version: PolicyStore.version(ofSource: loaded.source.span), environment: loaded.bundle.environment)
     }
