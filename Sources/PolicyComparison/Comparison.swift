@@ -26,6 +26,7 @@ final class Comparison {
     var knownWidenings: [Int64: [Widening]] = [:]
     /// Groups of clients that are treated alike, by issuer.
     var clientGroups: [Int32: [ClientGroup]] = [:]
+    var listedClients: [Int32: [Int32]] = [:]
     var stepsLeft: Int
 
     private struct SideMeanings {
@@ -184,10 +185,11 @@ final class Comparison {
         }
         let until = service.until.map { max($0, at) } ?? .max
         guard ground == .token else {
-            return number([ground.rawValue, until]) {
+            return number([ground.rawValue, until, service.forwardsToken ? 1 : 0]) {
                 Requirement(
                     ground: ground, all: [], any: [], issuers: [], audience: nil, source: -1, publicPort: 0,
-                    forwardsToken: true, hasTransactionToken: false, serviceUntil: until, observeUntil: .min,
+                    forwardsToken: service.forwardsToken, hasTransactionToken: false, serviceUntil: until,
+                    observeUntil: .min,
                     bindings: [], proof: .none, demandsNonce: false, contexts: [], ageMax: nil, details: [])
             }
         }

@@ -9,6 +9,7 @@ struct ConditionChange {
     var was = ""
     /// What the token of an example is like.
     var note: String?
+    var trait: Widening.Trait?
     /// Whether it is decided after the client's baseline, so that a client's observe mode covers it.
     var isAfterScopes = false
     /// Whether no token meets both conditions, so that what is decided later makes no difference.
@@ -17,6 +18,8 @@ struct ConditionChange {
     static func unordered(_ kind: WideningKind, _ change: String) -> ConditionChange {
         ConditionChange(kind: kind, basis: .unordered, change: change, was: "granted")
     }
+
+    static let forwardedToken = unordered(.forwardedToken, "the backend sees the client's token")
 }
 
 extension Comparison {
@@ -164,12 +167,11 @@ extension Comparison {
         for clause in clauses(before, old) where !wanted.contains(where: { $0.isSubset(of: clause) }) {
             let names = wanted.compactMap { one in
                 one.subtracting(clause).min { $0.lexicographicallyPrecedes($1) }
-            }.map { "`\(String(decoding: $0, as: UTF8.self))`" }
+            }.map { String(decoding: $0, as: UTF8.self) }
             let listed = clause.map { "`\(String(decoding: $0, as: UTF8.self))`" }.sorted().joined(separator: ", ")
             return ConditionChange(
                 kind: .audience, change: "tokens of `\(now.issuer)` need not be for \(listed)",
-                was: "audience_mismatch",
-                note: "for " + Set(names).sorted().joined(separator: " and ") + " only")
+                was: "audience_mismatch", trait: .audiences(Set(names).sorted()))
         }
         return nil
     }
@@ -183,7 +185,8 @@ extension Comparison {
         if let kind = new.bindingKinds.first(where: { !old.bindingKinds.contains($0) }) {
             result.append(
                 ConditionChange(
-                    kind: .proof, change: "tokens may be \(kind.rawValue)", was: "proof_required", note: kind.rawValue,
+                    kind: .proof, change: "tokens may be \(kind.rawValue)", was: "proof_required",
+                    note: kind == .nothing ? kind.rawValue : nil, trait: .binding(kind),
                     isTotal: !new.bindingKinds.contains(where: old.bindingKinds.contains)))
         }
         guard new.bindingKinds.contains(.key), old.bindingKinds.contains(.key) else { return result }
@@ -191,14 +194,15 @@ extension Comparison {
             result.append(
                 ConditionChange(
                     kind: .nonce, change: "proofs need no nonce", was: "use_dpop_nonce",
-                    note: "bound to a key, its proof without nonce"))
+                    note: "its proof without nonce", trait: .binding(.key)))
         }
         let proofs = (before.proofs, now.proofs)
         if let added = proofs.1.algorithms.first(where: { !proofs.0.algorithms.contains($0) }) {
             result.append(
                 ConditionChange(
                     kind: .proofRules, change: "proofs for tokens of `\(now.issuer)` may be signed with \(added.name)",
-                    was: "invalid_dpop_proof", note: "its proof signed with \(added.name)"))
+                    was: "invalid_dpop_proof", note: "its proof signed with \(added.name)",
+                    trait: .binding(.key)))
         }
         if proofs.1.ageSecondsMax > proofs.0.ageSecondsMax || proofs.1.aheadSecondsMax > proofs.0.aheadSecondsMax {
             result.append(
@@ -207,7 +211,8 @@ extension Comparison {
                     change: "proofs for tokens of `\(now.issuer)` may be \(proofs.1.ageSecondsMax) s old and "
                         + "\(proofs.1.aheadSecondsMax) s ahead; \(proofs.0.ageSecondsMax) s and "
                         + "\(proofs.0.aheadSecondsMax) s before",
-                    was: "invalid_dpop_proof", note: "its proof as old or as far ahead as that"))
+                    was: "invalid_dpop_proof", note: "its proof as old or as far ahead as that",
+                    trait: .binding(.key)))
         }
         if old.publicPort != new.publicPort {
             result.append(.unordered(.publicPort, "proofs name \(port(new)); \(port(old)) before"))
@@ -229,7 +234,7 @@ extension Comparison {
                     .tokenSource, "tokens are taken from \(texts.text(new.source)); \(texts.text(old.source)) before"))
         }
         if new.forwardsToken, !old.forwardsToken {
-            result.append(.unordered(.forwardedToken, "the backend sees the client's token"))
+            result.append(.forwardedToken)
         }
         if new.hasTransactionToken != old.hasTransactionToken {
             result.append(
@@ -245,15 +250,16 @@ extension Comparison {
 
     private func authenticationChanges(_ old: Requirement, _ new: Requirement) -> [ConditionChange] {
         var result: [ConditionChange] = []
-        func add(_ kind: WideningKind, _ change: String, was: String, note: String) {
-            result.append(ConditionChange(kind: kind, change: change, was: was, note: note, isAfterScopes: true))
+        func add(_ kind: WideningKind, _ change: String, was: String, note: String? = nil, _ trait: Widening.Trait) {
+            result.append(
+                ConditionChange(kind: kind, change: change, was: was, note: note, trait: trait, isAfterScopes: true))
         }
         if let missing = old.details.first(where: { one in !new.details.contains { $0.implies(one) } }) {
             let type = texts.text(missing.type)
             add(
                 .details, "less is demanded of authorization details of type `\(type)`",
                 was: "insufficient_authorization_details",
-                note: "with no more authorization details than are demanded now")
+                note: "with no more authorization details than are demanded now", .fewDetails)
         }
         if !old.contexts.isEmpty, new.contexts.isEmpty || !new.contexts.allSatisfy(old.contexts.contains) {
             let other = new.contexts.first { !old.contexts.contains($0) }
@@ -263,13 +269,13 @@ extension Comparison {
                 "`acr` may be \(names.isEmpty ? "anything" : names); one of "
                     + old.contexts.map { "`\(texts.text($0))`" }.joined(separator: ", ") + " before",
                 was: "insufficient_user_authentication",
-                note: other.map { "with `acr` \(texts.text($0))" } ?? "without `acr`")
+                note: other == nil ? "without `acr`" : nil, .context(other.map { texts.text($0) }))
         }
         if let limit = old.ageMax, new.ageMax.map({ $0 > limit }) ?? true {
             add(
                 .authenticationAge,
                 "the user may have authenticated \(new.ageMax.map { "\($0) s" } ?? "any time") ago; \(limit) s before",
-                was: "insufficient_user_authentication", note: "authenticated \(Int64(limit) + 1) s ago")
+                was: "insufficient_user_authentication", .age(Int64(limit) + 1))
         }
         return result
     }

@@ -1,3 +1,5 @@
+public import PolicyTables
+
 /// Something that the new policy allows and the old one did not.
 public struct Finding: Sendable, Equatable {
     public enum Basis: String, Sendable {
@@ -52,15 +54,33 @@ public enum ExampleRequest: Sendable, Equatable {
 /// What a token has to be like where an example needs one; whatever is not said is as the new policy wants it.
 public struct ExampleToken: Sendable, Equatable {
     public var issuer: String
-    /// The exact value of the client claim; nil is one that neither policy lists.
+    /// The exact value of the client claim; nil is any that neither policy lists.
     public var client: String?
     /// Whether it matters that neither lists it, since one of them lists others.
     public var isUnlisted: Bool
     public var scopes: [String]
-    /// The token's claims that paths are held against.
+    /// The token's claims that paths are held against, but for those of its issuer and client.
     public var claims: [Claim]
     /// What else makes the difference, e.g. `signed with RS256`.
     public var note: String?
+    /// All that `aud` names; empty where any audience of the issuer will do.
+    public var audiences: [String] = []
+    /// What it is bound to; nil is nothing.
+    public var proof: Proof?
+    /// `acr`; nil is a token without.
+    public var authenticationContext: String?
+    /// How long before the request the user authenticated (`auth_time`); nil where that plays no part.
+    public var authenticationAgeSeconds: Int64?
+    /// `authorization_details`; empty is a token without.
+    public var details: [DetailModel] = []
+
+    /// By the names that policy tests use.
+    public enum Proof: String, Sendable {
+        /// A key, with a DPoP proof (RFC 9449), and with a nonce where one is demanded.
+        case dpop
+        /// The client's certificate (RFC 8705).
+        case mtls
+    }
 
     public struct Claim: Sendable, Equatable {
         public var name: String

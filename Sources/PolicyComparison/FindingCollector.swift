@@ -11,6 +11,7 @@ struct FindingCollector {
     private struct Key: Hashable {
         var kind: WideningKind
         var change: String
+        /// Empty for what has no order: its examples allow nothing that was denied.
         var becomes: String
         var from: Int64
         var until: Int64
@@ -20,10 +21,17 @@ struct FindingCollector {
 
     mutating func add(_ request: RequestClass) {
         let new = request.new
+        // The same change for many clients comes one after the other.
+        var counted: Key?
         for widening in comparison.widenings(old: request.old?.requirement, new: new.requirement) {
+            comparison.stepsLeft -= 1
             // A request is only looked for where it would be shown: looking takes long, and there may be millions.
-            if countsAlone(widening, new.place) { continue }
-            comparison.stepsLeft -= FindingCollector.witnessSteps
+            let key = key(widening)
+            if key == counted { continue }
+            if countsAlone(key, new.place) {
+                counted = key
+                continue
+            }
             guard comparison.stepsLeft > 0 else { return }
             guard let witness = comparison.witness(request, widening) else { continue }
             guard let place = place(widening, new.place) else { continue }
@@ -36,18 +44,17 @@ struct FindingCollector {
                         method: comparison.texts.text(request.method), host: request.hosts.first ?? "",
                         port: request.port, path: witness.path,
                         requestedMethod: request.requestedMethod.map { comparison.texts.text($0) }),
-                    token: comparison.token(widening, witness),
+                    token: comparison.token(request, widening, witness),
                     was: widening.was.isEmpty ? request.denial : widening.was, becomes: widening.becomes,
                     oldRoute: request.old?.place, newRoute: new.place))
         }
     }
 
-    /// What one search for a request costs of the budget.
-    private static let witnessSteps = 256
-
-    /// Counts the route when its finding has all the examples that it may have.
-    private mutating func countsAlone(_ widening: Widening, _ route: RouteLocation) -> Bool {
-        guard let place = places[key(widening)], findings[place].examples.count >= PolicyPlan.examplesMax else {
+    /// Counts the route when its finding has all the examples that it may have, or one of the route.
+    private mutating func countsAlone(_ key: Key, _ route: RouteLocation) -> Bool {
+        guard let place = places[key] else { return false }
+        let examples = findings[place].examples
+        guard examples.count >= PolicyPlan.examplesMax || examples.contains(where: { $0.newRoute == route }) else {
             return false
         }
         if routes[place].insert(route).inserted { findings[place].count += 1 }
@@ -56,7 +63,8 @@ struct FindingCollector {
 
     private func key(_ widening: Widening) -> Key {
         Key(
-            kind: widening.kind, change: widening.change, becomes: widening.becomes, from: widening.from,
+            kind: widening.kind, change: widening.change,
+            becomes: widening.basis == .unordered ? "" : widening.becomes, from: widening.from,
             until: widening.until)
     }
 
@@ -99,34 +107,5 @@ struct FindingCollector {
             return kinds.0 != kinds.1 ? kinds.0 < kinds.1 : $0 < $1
         }
         return PolicyPlan(findings: sorted.map { findings[$0] }, omittedCount: omitted.count, at: comparison.at)
-    }
-}
-
-extension Comparison {
-    /// A path with which the widening can be seen; nil when the bindings of this class of paths do not let it be one.
-    func witness(_ request: RequestClass, _ widening: Widening) -> PathWitness? {
-        let held = widening.needsBindings ? requirements[Int(request.new.requirement)].bindings : []
-        let before = request.old.map { requirements[Int($0.requirement)].bindings } ?? []
-        if widening.isAfterBindings, !before.isEmpty,
-            let both = PathWitness(request.path, held: held + before, broken: [], texts: texts)
-        {
-            return both
-        }
-        let broken = widening.breaksBindings ? before : []
-        return PathWitness(request.path, held: held, broken: broken, texts: texts)
-    }
-
-    func token(_ widening: Widening, _ witness: PathWitness) -> ExampleToken? {
-        guard let token = widening.token else { return nil }
-        return ExampleToken(
-            issuer: texts.text(token.issuer), client: token.client.map { texts.text($0) },
-            isUnlisted: token.client == nil && (lists(token.issuer, old) || lists(token.issuer, new)),
-            scopes: token.scopes.map { scopeName($0) }.sorted(),
-            claims: witness.claims.map { ExampleToken.Claim(name: texts.text($0.name), value: $0.value) },
-            note: token.note)
-    }
-
-    private func lists(_ issuer: Int32, _ side: PolicySide) -> Bool {
-        !(side.clients[issuer] ?? [:]).isEmpty || side.issuer(issuer)?.refusesUnknownClients ?? false
     }
 }

@@ -1,3 +1,5 @@
+internal import PolicyTables
+
 extension Finding {
     /// One line: what has changed, and one request that shows it.
     public var summary: String {
@@ -36,10 +38,35 @@ extension ExampleToken {
         var parts = [
             scopes.isEmpty ? "with a token without scopes" : "with scopes \"\(scopes.joined(separator: " "))\""
         ]
-        if let client { parts.append("of client `\(client)`") }
-        if isUnlisted { parts.append("of a client that is not listed") }
+        if let client { parts.append("of client `\(client)`" + (isUnlisted ? ", which is not listed," : "")) }
+        if client == nil, isUnlisted { parts.append("of a client that is not listed") }
         parts.append("from `\(issuer)`")
+        if !audiences.isEmpty { parts.append("for " + audiences.map { "`\($0)`" }.joined(separator: " and ")) }
         for claim in claims { parts.append("with `\(claim.name)` \"\(claim.value)\"") }
-        return parts.joined(separator: " ") + (note.map { ", \($0)" } ?? "")
+        if let authenticationContext { parts.append("with `acr` \"\(authenticationContext)\"") }
+        for detail in details { parts.append("with \(text(detail))") }
+        let others = [authenticationText, proof?.text, note].compactMap(\.self)
+        return ([parts.joined(separator: " ")] + others).joined(separator: ", ")
+    }
+
+    private var authenticationText: String? {
+        authenticationAgeSeconds.map { "the user authenticated \($0 == 0 ? "just now" : "\($0) s ago")" }
+    }
+
+    private func text(_ detail: DetailModel) -> String {
+        var result = "authorization details of type `\(detail.type)`"
+        for (word, names) in [("for", detail.actions), ("at", detail.locations)] where !names.isEmpty {
+            result += " \(word) " + names.map { "`\($0)`" }.joined(separator: " and ")
+        }
+        return result
+    }
+}
+
+extension ExampleToken.Proof {
+    var text: String {
+        switch self {
+        case .dpop: BindingKind.key.rawValue
+        case .mtls: BindingKind.certificate.rawValue
+        }
     }
 }

@@ -22,23 +22,36 @@ struct Widening {
 
     struct Token {
         var issuer: Int32
-        /// Number of the client's identifier; nil is one that neither policy lists.
-        var client: Int32?
+        /// Numbers of the identifiers of clients that are treated alike, ascending; empty stands for all that neither
+        /// policy lists.
+        var clients: [Int32]
         /// Numbers of names.
         var scopes: [Int] = []
         var note: String?
+        /// Where the change itself wants another token than the routes do.
+        var trait: Trait?
+    }
+
+    /// What the token of an example is like because of what has changed.
+    enum Trait {
+        case audiences([String])
+        case binding(BindingKind)
+        /// `acr`; nil is a token without.
+        case context(String?)
+        /// Seconds since the user authenticated.
+        case age(Int64)
+        /// No more authorization details than the new route demands.
+        case fewDetails
     }
 }
 
 /// Clients of one issuer that both policies treat alike, times included.
 struct ClientGroup {
-    /// Number of the identifier of the first of them; nil stands for all that neither policy lists.
-    var identifier: Int32?
+    /// Numbers of their identifiers, ascending; empty stands for all that neither policy lists.
+    var identifiers: [Int32]
     /// Indices into the models' clients.
     var old: Int?
     var new: Int?
-    /// Whether the two policies approve the same for them.
-    var count = 1
 }
 
 extension Comparison {
@@ -46,23 +59,31 @@ extension Comparison {
         if let known = clientGroups[issuer] { return known }
         let oldClients = old.clients[issuer] ?? [:]
         let newClients = new.clients[issuer] ?? [:]
-        var groups = [ClientGroup(identifier: nil, old: nil, new: nil)]
+        var groups = [ClientGroup(identifiers: [], old: nil, new: nil)]
         var places: [Int64: Int] = [:]
-        for identifier in Set(oldClients.keys).union(newClients.keys).sorted() {
+        for identifier in listedClients(of: issuer) {
             let oldClient = oldClients[identifier]
             let newClient = newClients[identifier]
             let oldMeaning = oldClient.map { clientMeaning(old.model.clients[$0], old) } ?? -1
             let newMeaning = newClient.map { clientMeaning(new.model.clients[$0], new) } ?? -1
             let key = Int64(oldMeaning) << 32 | Int64(newMeaning) & 0xFFFF_FFFF
             if let place = places[key] {
-                groups[place].count += 1
+                groups[place].identifiers.append(identifier)
             } else {
                 places[key] = groups.count
-                groups.append(ClientGroup(identifier: identifier, old: oldClient, new: newClient))
+                groups.append(ClientGroup(identifiers: [identifier], old: oldClient, new: newClient))
             }
         }
         clientGroups[issuer] = groups
         return groups
+    }
+
+    /// Numbers of the identifiers that either policy lists, ascending.
+    func listedClients(of issuer: Int32) -> [Int32] {
+        if let known = listedClients[issuer] { return known }
+        let listed = Set((old.clients[issuer] ?? [:]).keys).union((new.clients[issuer] ?? [:]).keys).sorted()
+        listedClients[issuer] = listed
+        return listed
     }
 
     /// All ways in which the demands `new` let more through than `old`, each with a token that shows it.

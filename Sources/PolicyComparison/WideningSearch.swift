@@ -19,7 +19,14 @@ struct WideningSearch {
         var change: String
         var becomes: String
         var needsBindings: Bool
+        /// Where paths name the client or the issuer: whose token it is; -1 for everybody's, and for clients that
+        /// neither policy lists.
+        var issuer: Int32 = -1
+        var client: Int32 = -1
     }
+
+    /// What a change costs of the budget that is kept for each client by itself.
+    private static let ownWideningSteps = 32
 
     init(_ comparison: Comparison, old: Requirement?, new: Requirement) {
         self.comparison = comparison
@@ -31,10 +38,38 @@ struct WideningSearch {
         let ends = [new.serviceUntil, new.observeUntil, old?.serviceUntil, old?.observeUntil].compactMap { $0 }
         for window in windows(from: comparison.at, until: .max, ends: ends) {
             let time = window.lowerBound
-            if new.hasEnded(at: time) || old?.isOpen(at: time) ?? false { continue }
-            if new.isOpen(at: time) { addOpen(window) } else { compareTokens(window) }
+            if new.hasEnded(at: time) { continue }
+            let wasOpen = old?.isOpen(at: time) ?? false
+            if new.isOpen(at: time) {
+                addForwarded(window)
+                if !wasOpen { addOpen(window) }
+            } else if !wasOpen || forwardsMore {
+                compareTokens(window)
+            }
         }
         return found
+    }
+
+    /// Whether the proxy passes on a client's token that it kept before, whether or not the route wants one.
+    private var forwardsMore: Bool { old.map { new.forwardsToken && !$0.forwardsToken } ?? false }
+
+    /// A window in which the new route is open.
+    private mutating func addForwarded(_ window: Range<Int64>) {
+        guard forwardsMore, let old = lasting(window.lowerBound) else { return }
+        let change = ConditionChange.forwardedToken
+        add(
+            Widening(
+                kind: change.kind, basis: change.basis, change: change.change,
+                was: old.isOpen(at: window.lowerBound) ? groundName(old) : "granted", becomes: groundName(new),
+                from: window.lowerBound, until: window.upperBound))
+    }
+
+    private func groundName(_ requirement: Requirement) -> String {
+        switch requirement.ground {
+        case .public: "public"
+        case .preflight: "preflight"
+        case .token: "observed"
+        }
     }
 
     /// The stretches of time between ends.
@@ -50,12 +85,6 @@ struct WideningSearch {
     }
 
     private mutating func addOpen(_ window: Range<Int64>) {
-        let becomes =
-            switch new.ground {
-            case .public: "public"
-            case .preflight: "preflight"
-            case .token: "observed"
-            }
         var kind: WideningKind
         var change: String
         switch new.ground {
@@ -76,11 +105,12 @@ struct WideningSearch {
         }
         add(
             Widening(
-                kind: kind, change: change, was: was, becomes: becomes, from: window.lowerBound,
+                kind: kind, change: change, was: was, becomes: groundName(new), from: window.lowerBound,
                 until: window.upperBound))
     }
 
-    /// A window in which the new policy wants a token, and the old one too or nothing at all.
+    /// A window in which the new policy wants a token, and the old one too or nothing at all; or none, while it kept
+    /// the client's token from the backend.
     private mutating func compareTokens(_ window: Range<Int64>) {
         for issuer in new.issuers {
             let facts: [ConditionChange]
@@ -116,11 +146,18 @@ struct WideningSearch {
             let scopes = wanted.clauses.compactMap(\.first)
             var base = Widening(
                 kind: .routeOpened, change: "", from: time, until: moment.upperBound,
-                token: Widening.Token(issuer: issuer, client: group.identifier, scopes: Set(scopes).sorted()),
+                token: Widening.Token(issuer: issuer, clients: group.identifiers, scopes: Set(scopes).sorted()),
                 needsBindings: !wanted.isObserved && !new.bindings.isEmpty)
             if wanted.isObserved { base.becomes = "observed" }
             guard let old = lasting(time) else {
                 addOpened(base)
+                continue
+            }
+            if old.isOpen(at: time) {
+                let change = ConditionChange.forwardedToken
+                (base.kind, base.basis, base.change) = (change.kind, change.basis, change.change)
+                base.was = groundName(old)
+                add(base)
                 continue
             }
             guard old.issuers.contains(issuer) else {
@@ -162,6 +199,7 @@ struct WideningSearch {
             one.change = fact.change
             one.was = fact.was
             one.token?.note = fact.note
+            one.token?.trait = fact.trait
             one.isAfterBindings = fact.isAfterScopes
             add(one)
         }
@@ -270,7 +308,13 @@ struct WideningSearch {
 
     /// Neighbouring times of one change become one; its example is the earliest.
     private mutating func add(_ one: Widening) {
-        let key = Key(kind: one.kind, change: one.change, becomes: one.becomes, needsBindings: one.needsBindings)
+        var key = Key(
+            kind: one.kind, change: one.change, becomes: one.basis == .unordered ? "" : one.becomes,
+            needsBindings: one.needsBindings)
+        if let token = one.token, comparison.bindsIdentity(old, new, issuer: token.issuer) {
+            comparison.stepsLeft -= WideningSearch.ownWideningSteps
+            (key.issuer, key.client) = (token.issuer, token.clients.first ?? -1)
+        }
         guard let place = places[key], one.from <= found[place].until, found[place].from <= one.until else {
             places[key] = found.count
             found.append(one)

@@ -6,7 +6,8 @@ extension WideningSearch {
         let model =
             group.new.map { comparison.new.model.clients[$0] } ?? group.old.map { comparison.old.model.clients[$0] }
         guard let model else { return "a client that is not listed" }
-        return "client `\(model.name)`" + (group.count > 1 ? " and \(group.count - 1) more like it" : "")
+        return "client `\(model.name)`"
+            + (group.identifiers.count > 1 ? " and \(group.identifiers.count - 1) more like it" : "")
     }
 
     func rule(_ client: Int?, _ side: PolicySide) -> ClientModel.ExcessRule? {

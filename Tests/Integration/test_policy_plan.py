@@ -1,9 +1,12 @@
 """`policy plan` and `policy diff`: what they say of two policies, and that every request they show comes out so."""
 
 import json
+import time
 import urllib.parse
 
+from certificates import Authority
 from daemon import POLICY, Stage, cli
+from proofs import ProofKey, certificate_confirmation, proof
 
 # Each change of the policy with the kinds of what is wider then, and the other way round.
 CHANGES = [
@@ -21,6 +24,38 @@ CHANGES = [
 ]
 
 
+DEMANDING = "proof: any, acr: mfa, max_age: 5m, authorization_details: { type: orders, actions: read }"
+CLIENTS = "clients:\n  web: { scopes: [orders:read, files:read] }\n"
+
+
+def demanding(demands="", scope="orders:read", unknown="deny", audience="https://api.example.com"):
+    """The policy with demands on `GET /orders/{order}`, and a client."""
+    text = POLICY.replace("profile: rfc9068", f"profile: rfc9068\n    unknown_clients: {unknown}", 1)
+    text = text.replace("    audience: https://api.example.com", f"    audience: {audience}", 1)
+    return text.replace('"GET /orders/{order}", scopes: orders:read',
+                        f'"GET /orders/{{order}}", scopes: {scope}' + (f", {demands}" if demands else ""), 1) + CLIENTS
+
+
+# Pairs of policies with the kinds of what is wider, beside which the new route demands more than scopes.
+DEMANDS = [
+    (demanding(DEMANDING), demanding(DEMANDING, unknown="allow"), ["client_admitted"]),
+    (demanding(DEMANDING, scope="files:read"), demanding(DEMANDING), ["scopes"]),
+    (demanding(DEMANDING, scope="files:read", audience="https://o.example.com"),
+     demanding(DEMANDING, audience="https://o.example.com"), ["scopes"]),
+    (demanding("proof: mtls", scope="files:read"), demanding("proof: any"), ["proof", "scopes"]),
+    (demanding("acr: mfa, max_age: 5m"), demanding("acr: [mfa, pin], max_age: 10m"),
+     ["authentication_age", "authentication_context"]),
+    (demanding("authorization_details: { type: orders, actions: [read, list] }"),
+     demanding("authorization_details: { type: orders, actions: read }"), ["authorization_details"]),
+    (demanding(scope="files:read"), demanding("where: { order: client_id }"), ["scopes"]),
+    (demanding(scope="files:read", unknown="allow"), demanding("where: { order: client_id }", unknown="allow"),
+     ["scopes"]),
+    (demanding("where: { order: client_id }"), demanding(), ["binding"]),
+    # No path can name this issuer.
+    (demanding(scope="files:read"), demanding("where: { order: iss }"), []),
+]
+
+
 def plan(stage, old, new, check):
     one, other = stage.write("old.yaml", old), stage.write("new.yaml", new)
     _, out, _ = cli("policy", "plan", one, other, "--json", check=check)
@@ -33,12 +68,35 @@ def explain(stage, policy, example):
     words = ["explain", "--policy", policy, "--json", "--method", example["method"], "--target", url.path,
              "--host", url.netloc, "--port", example["port"]]
     if token := example.get("token"):
-        options = {"sub": token["claims"]["sub"]} if "sub" in token.get("claims", {}) else {}
-        words += ["--token-file", stage.write("token", stage.token(" ".join(token["scopes"]), **options))]
+        words += credential(stage, token, example["method"], f"https://{url.netloc}:{example['port']}{url.path}")
     if requested := example.get("requested_method"):
         words += ["--origin", "https://app.example.com", "--request-method", requested]
     _, out, _ = cli(*words)
     return json.loads(out)["reason"]
+
+
+def credential(stage, token, method, target):
+    """The token that an example tells of, with whatever proves whose it is."""
+    claims = {"sub": "alice", **token.get("claims", {})}
+    for name, claim in (("client", "client_id"), ("audience", "aud"), ("acr", "acr"),
+                        ("authorization_details", "authorization_details")):
+        if name in token:
+            claims[claim] = token[name]
+    if "auth_age" in token:
+        claims["auth_time"] = int(time.time()) - token["auth_age"]
+    options = {"subject": claims.pop("sub"), **claims}
+    words = []
+    if token.get("proof") == "mtls":
+        certificate = Authority(stage).issue("client", "client")
+        options["cnf"] = certificate_confirmation(certificate)
+        words = ["--certificate", certificate.path]
+    if token.get("proof") == "dpop":
+        key = ProofKey()
+        options["cnf"] = key.confirmation
+    text = stage.token(" ".join(token["scopes"]), **options)
+    if token.get("proof") == "dpop":
+        words = ["--proof-file", stage.write("proof", proof(key, text, method, target))]
+    return ["--token-file", stage.write("token", text), *words]
 
 
 def test_policy_plan_same():
@@ -64,6 +122,28 @@ def test_policy_plan_of_changes():
                     for example in finding["examples"]:
                         reasons = explain(stage, before, example), explain(stage, now, example)
                         assert reasons == (example["was"], example["becomes"]), (example, reasons)
+
+
+def test_policy_plan_of_demands():
+    for old, new, kinds in DEMANDS:
+        with Stage() as stage:
+            before, now, found = plan(stage, old, new, check=3 if kinds else 0)
+            assert sorted({finding["kind"] for finding in found["findings"]}) == kinds, (new, found)
+            for example in (example for finding in found["findings"] for example in finding["examples"]):
+                reasons = explain(stage, before, example), explain(stage, now, example)
+                assert reasons == (example["was"], example["becomes"]), (example, reasons)
+
+
+def test_policy_plan_of_forwarded_tokens():
+    new = POLICY.replace("GET /healthz", "GET /health")
+    old = new.replace("    base_path: /v1\n", "    base_path: /v1\n    forward_token: never\n", 1)
+    only = "    routes:\n      - { match: GET /health, public: true }\n"
+    for text in (old, old.partition("    routes:\n")[0] + only):
+        with Stage() as stage:
+            _, _, found = plan(stage, text, text.replace("    forward_token: never\n", ""), check=3)
+            assert [finding["kind"] for finding in found["findings"]] == ["forwarded_token"], found
+            assert found["findings"][0]["basis"] == "unordered" and found["findings"][0]["examples"], found
+            plan(stage, text.replace("    forward_token: never\n", ""), text, check=0)
 
 
 def test_policy_plan_refusals():

@@ -53,10 +53,11 @@ private struct Universe {
     }
 
     private mutating func makeTokens(_ shape: PolicyShape) {
-        for issuer in shape.variesTokens ? issuers : [issuers[0]] {
-            let others = shape.extra == .bindings ? ["c"] : ["c", "d"]
-            for client in shape.variesTokens ? ["zz"] + others : ["zz"] {
-                for scopes in 0..<(shape.variesTokens ? 16 : 8) {
+        for issuer in shape.variesTokens ? shape.issuers : [shape.issuers[0]] {
+            var clients = shape.variesTokens ? ["zz"] + shape.clients : ["zz"]
+            if shape.extra == .identity { clients = ["zz", "a", "b", "x"] }
+            for client in clients {
+                for scopes in 0..<(shape.variesTokens && shape.extra != .identity ? 16 : 8) {
                     let token = Token(issuer: issuer, client: client, scopes: scopes)
                     tokens += Universe.variants(token, shape.extra)
                 }
@@ -86,6 +87,14 @@ private struct Universe {
             return each(values.flatMap { one in values.map { (one, $0) } }) {
                 $0.claims = ["sub": $1.0, "tenant": $1.1].filter { !$0.value.isEmpty }
             }
+        case .identity:
+            return (0..<8).map { number in
+                var token = token
+                token.claims = number & 1 == 0 ? [:] : ["sub": "a"]
+                token.context = number & 2 == 0 ? nil : "m"
+                token.binding = number & 4 == 0 ? .nothing : .key
+                return token
+            }
         }
     }
 }
@@ -109,7 +118,7 @@ private struct Trial {
         for (index, request) in universe.requests.enumerated() {
             let now = new.route(request)
             guard case .rule = now else { continue }
-            let segments = shape.extra == .bindings ? request.segments : []
+            let segments = shape.bindsPaths ? request.segments : []
             let pair = Pair(old: old.route(request), new: now, segments: segments)
             let moments = known[pair] ?? times.filter { isWider(pair.old, pair.new, segments, $0) }
             known[pair] = moments
@@ -193,17 +202,36 @@ private struct Trial {
                 && old.decide(before, request.segments, token, time) == example.was
         }
         guard let wanted = example.token else { return shows(nil) }
-        var names = 0
-        for name in wanted.scopes { names |= 1 << (scopeAlphabet.firstIndex(of: name) ?? 9) }
-        let claims = Dictionary(uniqueKeysWithValues: wanted.claims.map { ($0.name, $0.value) })
-        return universe.tokens.contains { one in
-            var token = one
-            guard token.issuer == wanted.issuer, token.client == wanted.client ?? "zz", token.scopes == names else {
-                return false
+        return audiences(wanted).contains { audiences in
+            [true, false].contains { hasNonce in
+                var token = token(wanted)
+                token.audiences = audiences
+                token.hasNonce = hasNonce
+                return shows(token)
             }
-            token.claims = claims
-            return shows(token)
         }
+    }
+
+    /// The token with just what the example says of it.
+    private func token(_ wanted: ExampleToken) -> Token {
+        var token = Token(issuer: wanted.issuer, client: wanted.client ?? "zz", scopes: 0)
+        for name in wanted.scopes { token.scopes |= 1 << (scopeAlphabet.firstIndex(of: name) ?? 9) }
+        token.claims = Dictionary(uniqueKeysWithValues: wanted.claims.map { ($0.name, $0.value) })
+        switch wanted.proof {
+        case .dpop: token.binding = .key
+        case .mtls: token.binding = .certificate
+        case nil: token.binding = .nothing
+        }
+        token.context = wanted.authenticationContext
+        token.age = wanted.authenticationAgeSeconds.map { Int($0) }
+        token.details = wanted.details.map { Set($0.actions) }
+        return token
+    }
+
+    /// What its `aud` can be: where the example does not say, any of the issuer's.
+    private func audiences(_ wanted: ExampleToken) -> [Set<String>] {
+        if !wanted.audiences.isEmpty { return [Set(wanted.audiences)] }
+        return (new.model.issuers.first { $0.issuer == wanted.issuer }?.audiences ?? []).map { [$0] }
     }
 }
 
@@ -220,12 +248,12 @@ private let pairsOfSeed = 1_280
             + extras.map { PolicyShape(variesRoutes: false, variesTokens: true, extra: $0) }
             + [false, true].map { PolicyShape(variesRoutes: true, variesTokens: $0, extra: .none) }
         let universes = shapes.map { Universe($0) }
-        // Trying takes longest for the last three.
-        let quick = shapes.count - 3
+        // Trying takes longest for the last four.
+        let quick = shapes.count - 4
         var wider = 0
         for number in 0..<pairsOfSeed {
             let place = number % 32
-            let kind = place < 3 ? quick + place : (number / 32 * 29 + place) % quick
+            let kind = place < 4 ? quick + place : (number / 32 * 28 + place) % quick
             let shape = shapes[kind]
             var generator = PolicyGenerator(random: SeededGenerator(UInt64(seed << 32 + number)), shape: shape)
             let (old, new) = generator.pair()
@@ -233,7 +261,7 @@ private let pairsOfSeed = 1_280
             let tried = trial.tried()
             let compared = trial.compared()
             wider += tried.isEmpty ? 0 : 1
-            if shape.extra == .bindings {
+            if shape.bindsPaths {
                 // A class of paths is named when one of them shows it.
                 let isComplete = trial.reduced(tried).isSubset(of: trial.reduced(compared))
                 #expect(isComplete, "missed: \(seed) \(number)")

@@ -170,7 +170,13 @@ final class Judge {
         func holds(_ scope: UInt16) -> Bool { held & bit(Int(scope)) != 0 }
         guard all.allSatisfy(holds), any.isEmpty || any.contains(where: holds) else { return "insufficient_scope" }
         for binding in route.bindings {
-            guard !segments[binding.segment].isEmpty, token.claims[binding.claim] == segments[binding.segment] else {
+            let value =
+                switch binding.claim {
+                case "client_id": token.client
+                case "iss": token.issuer
+                default: token.claims[binding.claim]
+                }
+            guard !segments[binding.segment].isEmpty, value == segments[binding.segment] else {
                 return "binding_mismatch"
             }
         }

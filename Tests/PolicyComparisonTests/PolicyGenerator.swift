@@ -27,10 +27,27 @@ struct PolicyShape {
 
     enum Extra: CaseIterable {
         case none, proof, context, age, details, audience, bindings
+        /// Paths that name the token's client or issuer, together with other demands.
+        case identity
     }
+
+    /// One is a text that a path can name.
+    var issuers: [String] {
+        extra == .identity ? ["b", "https://two.test"] : ["https://one.test", "https://two.test"]
+    }
+
+    /// Of clients that policies may list.
+    var clients: [String] {
+        switch extra {
+        case .bindings: ["c"]
+        case .identity: ["a", "x"]
+        default: ["c", "d"]
+        }
+    }
+
+    var bindsPaths: Bool { extra == .bindings || extra == .identity }
 }
 
-let issuers = ["https://one.test", "https://two.test"]
 let times: [Int64] = [0, 10, 20]
 
 /// Tiny policies, of an alphabet so small that two of them have nearly everything in common.
@@ -66,7 +83,8 @@ struct PolicyGenerator {
     mutating func model() -> PolicyModel {
         var model = PolicyModel()
         model.scopes = scopes()
-        for name in shape.variesTokens && chance(40) ? issuers : [issuers[0]] { model.issuers.append(issuer(name)) }
+        let issuers = shape.variesTokens && chance(40) ? shape.issuers : [shape.issuers[0]]
+        for name in issuers { model.issuers.append(issuer(name)) }
         model.details = [["a"], ["b"], ["a", "b"]].map { DetailModel(type: "t", actions: $0) }
         for number in 0..<(shape.variesRoutes ? pick([1, 1, 2]) : 1) { model.services.append(service(number, model)) }
         if shape.variesTokens { model.clients = clients(model) }
@@ -187,12 +205,22 @@ struct PolicyGenerator {
         case .age: result.authenticationAgeSecondsMax = pick([0, 5, 50])
         case .details: result.details = pick([[], [0], [1], [0, 1], [2]])
         case .bindings:
-            for (segment, claim) in [(0, "sub"), (1, "sub"), (1, "tenant"), (0, "tenant")] where chance(30) {
-                result.bindings.append(RouteModel.Binding(segment: segment, claim: claim))
-            }
-            result.bindings = result.bindings.filter { $0.segment < segments.count }
+            result.bindings = bindings([(0, "sub"), (1, "sub"), (1, "tenant"), (0, "tenant")], chance: 30)
+        case .identity:
+            let claims = [(0, "client_id"), (1, "client_id"), (0, "sub"), (1, "sub")]
+            result.bindings = bindings(claims, chance: 30) + bindings([(0, "iss"), (1, "iss")], chance: 10)
+            result.proof = pick([.none, .none, .any, .dpop])
+            result.authenticationContexts = pick([[], [], ["m"]])
         }
         return withoutDemands(result)
+    }
+
+    private mutating func bindings(_ places: [(Int, String)], chance percent: Int) -> [RouteModel.Binding] {
+        var result: [RouteModel.Binding] = []
+        for (segment, claim) in places where chance(percent) {
+            result.append(RouteModel.Binding(segment: segment, claim: claim))
+        }
+        return result
     }
 
     /// What takes no token demands nothing of it.
@@ -223,12 +251,17 @@ struct PolicyGenerator {
     private mutating func clients(_ model: PolicyModel) -> [ClientModel] {
         var result: [ClientModel] = []
         for issuer in model.issuers.indices {
-            for identifier in shape.extra == .bindings ? ["c"] : ["c", "d"] where chance(55) {
+            for identifier in shape.clients where chance(55) {
                 var client = ClientModel(
                     name: identifier, issuer: UInt16(issuer), identifier: identifier, scopes: approved(model),
                     excess: pick([.deny, .deny, .narrow, .alert]), observeUntil: until(12))
                 if chance(30) {
                     client.grants = [.init(scopes: approved(model), until: pick([-5, 10, 20]), reason: "test")]
+                }
+                // Clients that are treated alike are one to the comparison, and not to paths that name them.
+                if shape.extra == .identity, let last = result.last, last.issuer == client.issuer, chance(50) {
+                    client = last
+                    (client.name, client.identifier) = (identifier, identifier)
                 }
                 result.append(client)
             }

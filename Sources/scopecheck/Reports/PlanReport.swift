@@ -1,6 +1,7 @@
 internal import Octets
 internal import Policy
 internal import PolicyComparison
+internal import PolicyTables
 internal import Tokens
 
 /// What one policy allows beyond another, for people and programs.
@@ -106,7 +107,25 @@ struct PlanReport {
         var claims = JSONObjectWriter()
         for claim in token.claims { claims.add(claim.name, string: claim.value) }
         if !token.claims.isEmpty { writer.add("claims", json: claims.text()) }
+        addDemands(of: token, to: &writer)
         if let note = token.note { writer.add("note", string: note) }
+        return writer.text()
+    }
+
+    /// By the names of policy tests; `auth_age` in seconds.
+    private func addDemands(of token: ExampleToken, to writer: inout JSONObjectWriter) {
+        if !token.audiences.isEmpty { writer.add("audience", strings: token.audiences) }
+        if let proof = token.proof { writer.add("proof", string: proof.rawValue) }
+        if let context = token.authenticationContext { writer.add("acr", string: context) }
+        if let age = token.authenticationAgeSeconds { writer.add("auth_age", number: age) }
+        if !token.details.isEmpty { writer.add("authorization_details", json: jsonArray(token.details.map(object))) }
+    }
+
+    private func object(_ detail: DetailModel) -> [UInt8] {
+        var writer = JSONObjectWriter()
+        writer.add("type", string: detail.type)
+        if !detail.actions.isEmpty { writer.add("actions", strings: detail.actions) }
+        if !detail.locations.isEmpty { writer.add("locations", strings: detail.locations) }
         return writer.text()
     }
 }
