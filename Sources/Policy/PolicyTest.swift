@@ -88,7 +88,16 @@ public struct TestToken: Sendable, Equatable {
         public var value: String
     }
 
+    /// NumericDates, Unix seconds.
+    public struct Times: Sendable, Equatable {
+        public var issuedAt: Int64?
+        public var notBefore: Int64?
+        public var expiresAt: Int64
+    }
+
     public var state = State.valid
+    /// Instead of those that `state` comes to.
+    public var times: Times?
     public var scopes: [String] = []
     public var subject: String?
     public var client: String?

@@ -202,20 +202,10 @@ public final class PolicyTestRunner {
         add("jti", "policy-test")
         add(issuer.scopeClaim, token.scopes.joined(separator: " "))
         claims.add("aud", strings: Array(Set(audiences)).sorted())
-        let leeway = Int64(issuer.leewaySeconds)
-        let lifetime = issuer.lifetimeSecondsMax > 0 ? Int64(issuer.lifetimeSecondsMax) : Int64.max
-        switch token.state {
-        case .valid:
-            claims.add("iat", number: time)
-            claims.add("exp", number: time + min(3_600, lifetime))
-        case .expired:
-            claims.add("iat", number: time - leeway - 1 - min(3_600, lifetime))
-            claims.add("exp", number: time - leeway - 1)
-        case .notYetValid:
-            claims.add("iat", number: time)
-            claims.add("nbf", number: time + leeway + 3_600)
-            claims.add("exp", number: time + min(leeway + 7_200, lifetime))
-        }
+        let times = token.times ?? self.times(of: token.state, for: issuer, at: time)
+        if let issuedAt = times.issuedAt { claims.add("iat", number: issuedAt) }
+        if let notBefore = times.notBefore { claims.add("nbf", number: notBefore) }
+        claims.add("exp", number: times.expiresAt)
         if let binding { claims.add("cnf", json: try binding.confirmation()) }
         if let context = token.authenticationContext { claims.add("acr", string: context) }
         if let age = token.authenticationAgeSeconds { claims.add("auth_time", number: time - Int64(age)) }
@@ -225,6 +215,19 @@ public final class PolicyTestRunner {
         let text = try TokenMint.token(
             claims: claims.text().span, key: jwk.key, algorithm: jwk.algorithm, keyID: jwk.keyID)
         return String(decoding: text, as: UTF8.self)
+    }
+
+    private func times(of state: TestToken.State, for issuer: IssuerModel, at time: Int64) -> TestToken.Times {
+        let leeway = Int64(issuer.leewaySeconds)
+        let lifetime = issuer.lifetimeSecondsMax > 0 ? Int64(issuer.lifetimeSecondsMax) : Int64.max
+        return switch state {
+        case .valid: TestToken.Times(issuedAt: time, expiresAt: time + min(3_600, lifetime))
+        case .expired:
+            TestToken.Times(issuedAt: time - leeway - 1 - min(3_600, lifetime), expiresAt: time - leeway - 1)
+        case .notYetValid:
+            TestToken.Times(
+                issuedAt: time, notBefore: time + leeway + 3_600, expiresAt: time + min(leeway + 7_200, lifetime))
+        }
     }
 }
 

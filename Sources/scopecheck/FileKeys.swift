@@ -23,3 +23,11 @@ func fileKeys(of model: PolicyModel, folder: String, now: Int64) throws -> [KeyS
     }
     return sets
 }
+
+/// The bytes of a policy's key files, by issuer; nil for one that cannot be read and for an issuer without one.
+func keyFileBytes(of model: PolicyModel, folder: String) -> [[UInt8]?] {
+    model.issuers.map { issuer in
+        guard case .file(let path) = issuer.keySource else { return nil }
+        return try? Files.read(Files.resolve(path, against: folder), bytesMax: TokenLimits.keySetBytesMax).bytes
+    }
+}

@@ -54,9 +54,11 @@ struct LoadedPolicy {
     }
 
     /// The model, or the diagnostics and exit code 1.
-    func checkedModel(json: Bool) throws -> PolicyModel {
+    /// - Parameter isDataOnly: whoever reads standard output expects nothing but data there; text goes to standard error.
+    func checkedModel(json: Bool, isDataOnly: Bool = false) throws -> PolicyModel {
         if let model = policy.model { return model }
-        printOut(json ? diagnosticsJSON(policy) + "\n" : diagnosticsText(policy))
+        let text = Array((json ? diagnosticsJSON(policy) + "\n" : diagnosticsText(policy)).utf8)
+        _ = writeAll(isDataOnly && !json ? 2 : 1, text.span)
         throw Ending.no
     }
 }

@@ -2,6 +2,8 @@
 
 import json
 
+from concurrent.futures import ThreadPoolExecutor
+
 from daemon import POLICY, SERVE, Stage, cli
 from harness import wait_until
 
@@ -83,6 +85,21 @@ def test_a_wider_candidate_ends_with_3_and_becoming_active_ends_it():
         cli("policy", "apply", stage.wide, "-m", "wide again", *stage.place, check=0)
         wait_until(lambda: stage.shadow(check=None) == {"version": None}, "the shadow has ended with the candidate active")
         assert stage.ask(token=token).status == 200
+
+
+def test_what_is_not_verified_is_unknown():
+    with Shadowed() as stage:
+        claim = stage.write("claim/policy.yaml", POLICY.replace("profile: rfc9068", "scope_claim: scp"))
+        stage.write("claim/jwks.json", (stage.folder / "jwks.json").read_text())
+        _, out, _ = cli("policy", "apply", claim, "-m", "claim", "--stage", "--json", *stage.place, check=0)
+        stage.shadow(json.loads(out)["version"])
+        tokens = [stage.token(scope=5, scp="orders:read") for _ in range(400)]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda token: stage.ask(token=token).status, tokens))
+        assert set(answers) == {401}, set(answers)
+        # The candidate would let all of them pass; those beyond its verifications of a second it knows nothing of.
+        report = stage.shadow(check=3)
+        assert report["same"] == 0 and report["opens"] + report["unknown"] == len(tokens), report
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -101,6 +101,15 @@ import Testing
                 """)
     }
 
+    @Test func errorsOfADocument() {
+        var document = JUnitDocument(suite: "p.yaml")
+        document.add(.init(name: "tests", file: "p.yaml", line: 2, failure: nil, error: "no \"routes\""))
+        #expect(
+            document.text.contains("tests=\"1\" failures=\"0\" errors=\"1\"")
+                && document.text.contains("<error type=\"policy\" message=\"no &quot;routes&quot;\"/>"),
+            "\(document.text)")
+    }
+
     @Test func everyScalarGivesGoodXML() {
         for value in Array(0..<0x300) + [0xD7FF, 0xE000, 0xFFFD, 0xFFFE, 0xFFFF, 0x10000, 0x10FFFF] {
             guard let scalar = Unicode.Scalar(UInt32(value)) else { continue }

@@ -137,7 +137,9 @@ import Testing
         }
         for unknown in ["deny", "allow"] {
             let found = try LintTests.lint(text(unknown)).findings.filter { $0.rule == "closed_route" }
-            #expect(found.map(\.message) == ["no client can use `GET /x`: none is granted all that it requires"], "\(unknown)")
+            #expect(
+                found.map(\.message) == ["no client can use `GET /x`: none is granted all that it requires"],
+                "\(unknown)")
         }
     }
 

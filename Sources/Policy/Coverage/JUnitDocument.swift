@@ -6,12 +6,15 @@ public struct JUnitDocument: Sendable {
         public var line: Int
         /// What went wrong, in one line; nil when it passed.
         public var failure: String?
+        /// Why it could not be run, in one line; nil when it could.
+        public var error: String?
 
-        public init(name: String, file: String, line: Int, failure: String?) {
+        public init(name: String, file: String, line: Int, failure: String?, error: String? = nil) {
             self.name = name
             self.file = file
             self.line = line
             self.failure = failure
+            self.error = error
         }
     }
 
@@ -26,13 +29,16 @@ public struct JUnitDocument: Sendable {
 
     public var text: String {
         let failures = cases.count { $0.failure != nil }
-        let counts = "tests=\"\(cases.count)\" failures=\"\(failures)\" errors=\"0\" skipped=\"0\""
+        let errors = cases.count { $0.error != nil }
+        let counts = "tests=\"\(cases.count)\" failures=\"\(failures)\" errors=\"\(errors)\" skipped=\"0\""
         var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites \(counts)>\n"
         text += "  <testsuite name=\"\(xmlEscaped(suite))\" \(counts)>\n"
         for one in cases {
             text += "    <testcase classname=\"\(xmlEscaped(one.file))\" name=\"\(xmlEscaped(one.name))\""
             text += " file=\"\(xmlEscaped(one.file))\" line=\"\(one.line)\""
-            if let failure = one.failure {
+            if let error = one.error {
+                text += ">\n      <error type=\"policy\" message=\"\(xmlEscaped(error))\"/>\n    </testcase>\n"
+            } else if let failure = one.failure {
                 text += ">\n      <failure type=\"policy\" message=\"\(xmlEscaped(failure))\"/>\n    </testcase>\n"
             } else {
                 text += "/>\n"

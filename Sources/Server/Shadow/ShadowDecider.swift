@@ -36,13 +36,10 @@ final class ShadowDecider {
         guard let decider = ready() else { return }
         let limits = DecisionLimits(mayVerify: mayVerify(active, now: now), mayWaitForKey: false)
         let outcome = decider.decide(facts, bytes, now: now, limits: limits)
-        guard outcome == .answered else {
-            // What no policy can make good of is as bad under any that wants a token.
-            let isSame = outcome == .verificationOwed && isBadInItself(active.reason)
-            return desk.note { differences in
-                if isSame { differences.addSame() } else { differences.addUnknown() }
-            }
-        }
+        // Not even of a token that is no token for the active version: the candidate may look for it elsewhere, read
+        // claims by other names, ask its issuer or let it pass in observe mode. Others' tokens, which use the budget up,
+        // must not make what it would open look the same.
+        guard outcome == .answered else { return desk.note { $0.addUnknown() } }
         let client = active.verifiedToken.map { String(lossy: cut($0.client)) } ?? ""
         guard let kind = difference(active, decider, client: client) else { return }
         let target = bytes.bytes(at: facts.target)
@@ -109,13 +106,6 @@ final class ShadowDecider {
         let allowedAfter = candidate.status == 200
         desk.note {
             $0.addDifferent(kind, allowedBefore: allowedBefore, allowedAfter: allowedAfter, at: now) { example }
-        }
-    }
-
-    private func isBadInItself(_ reason: Reason) -> Bool {
-        switch reason {
-        case .tokenTooLarge, .tokenMalformed, .tokenEncrypted, .headerMalformed, .criticalHeader, .claimsMalformed: true
-        default: false
         }
     }
 

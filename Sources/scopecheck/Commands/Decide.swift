@@ -17,8 +17,8 @@ struct Decide: ParsableCommand {
             challenge, dpop_nonce where the client is given one, and with the reason missing_fact `missing`, the \
             names of these facts. A line that is no such object is answered with an `error` and makes the exit code 1; \
             members that are no facts are named on standard error. \
-            With --record each answer also has at, request and token, which `policy replay` decides again; neither the \
-            token itself nor the query is in them. \
+            With --record each answer also has what `policy replay` needs to decide it again: at, request (or connect), \
+            settings, token_from, credentials and token. Neither the token itself nor the query is in them. \
             Keys come from the policy's jwks_file; an issuer that is reached over the network has none here, and its \
             tokens are answered keys_unavailable: ask the daemon, with `explain --admin`.
             """)
@@ -39,14 +39,14 @@ struct Decide: ParsableCommand {
 
     func run() throws {
         let loaded = try LoadedPolicy(paths: [policy], environment: environment)
-        let model = try loaded.checkedModel(json: false)
+        let model = try loaded.checkedModel(json: false, isDataOnly: true)
         let now = at?.unixSeconds ?? nowSeconds()
         let decider: Decider
         do {
             let trial = try PolicyTrial(model: model, source: loaded.source, now: now)
             try trial.setKeys(try fileKeys(of: model, folder: loaded.folder, now: now), asksIssuers: false)
             decider = try trial.makeDecider()
-            try answer(decider, now, boundClaims: record ? try PolicyCompiler(model).boundClaims : [])
+            try answer(decider, now, record ? try recordedPolicy(model, loaded) : nil)
             // The trial's store must outlive its decider's last use.
             withExtendedLifetime(trial) {}
         } catch let code as ExitCode {
@@ -56,7 +56,14 @@ struct Decide: ParsableCommand {
         }
     }
 
-    private func answer(_ decider: Decider, _ fixedNow: Int64, boundClaims: [String]) throws {
+    private func recordedPolicy(_ model: PolicyModel, _ loaded: LoadedPolicy) throws -> RecordedPolicy {
+        RecordedPolicy(
+            settings: VerificationSettings(model, keyFiles: keyFileBytes(of: model, folder: loaded.folder)),
+            boundClaims: try PolicyCompiler(model).boundClaims)
+    }
+
+    /// - Parameter recorded: nil records nothing.
+    private func answer(_ decider: Decider, _ fixedNow: Int64, _ recorded: RecordedPolicy?) throws {
         let input = LineInput(descriptor: 0, lineBytesMax: 256 << 10)
         var line = FactLine()
         var output = ByteWriter(capacity: 256 << 10)
@@ -84,9 +91,12 @@ struct Decide: ParsableCommand {
                     output.append(strings: line.missingNames.map { Array($0.utf8) })
                 }
                 if decider.reason == .keysUnavailable { notes.takeMissingKeys() }
-                if record, line.connection == nil {
-                    output.append(
-                        recordOf: decider, line.facts, line.bytes.span, boundClaims: boundClaims, at: now)
+                if let recorded {
+                    if let connection = line.connection {
+                        output.append(recordOf: connection, at: now)
+                    } else {
+                        output.append(recordOf: decider, line.facts, line.bytes.span, recorded, at: now)
+                    }
                 }
             } catch {
                 isClean = false

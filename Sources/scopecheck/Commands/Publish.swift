@@ -71,7 +71,8 @@ struct Publish: ParsableCommand {
             if !json { printOut(text(answer)) }
         case 202:
             if !json {
-                printOut(answer.proposal.map { "waits for approval: \($0.text(isWhole: true, words: daemon.words))" } ?? "")
+                printOut(
+                    answer.proposal.map { "waits for approval: \($0.text(isWhole: true, words: daemon.words))" } ?? "")
                 printOut(warnings(answer))
             }
             throw Publish.proposed

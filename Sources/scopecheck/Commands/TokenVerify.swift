@@ -95,7 +95,7 @@ extension TokenCommand {
         private func issuerKeys(_ now: Int64) throws -> [IssuerKeys] {
             if let policy {
                 let loaded = try LoadedPolicy(paths: [policy], environment: environment)
-                let model = try loaded.checkedModel(json: false)
+                let model = try loaded.checkedModel(json: false, isDataOnly: true)
                 let sets = try fileKeys(of: model, folder: loaded.folder, now: now)
                 return zip(model.issuers, sets).map { issuer, keys in
                     IssuerKeys(settings: IssuerSettings(issuer), keys: keys)

@@ -19,6 +19,26 @@ struct CoverageOptions: ParsableArguments {
             throw ValidationError("--require-coverage takes a number from 0 to 100")
         }
     }
+
+    /// Writes the JUnit file, if one was asked for.
+    func write(_ document: JUnitDocument) throws {
+        guard let path = junit else { return }
+        try requireFolder(of: path)
+        do throws(SystemError) {
+            try Files.replace(path, bytes: Array(document.text.utf8).span, mode: 0o644)
+        } catch {
+            throw fail("\(error)")
+        }
+    }
+
+    /// The same where no test could be run: results of an earlier run must not pass for this one's.
+    func write(error: String, file: String, line: Int) throws {
+        var document = JUnitDocument(suite: file)
+        document.add(
+            JUnitDocument.Case(
+                name: "the policy's tests", file: file, line: line, failure: nil, error: "\(file):\(line): \(error)"))
+        try write(document)
+    }
 }
 
 /// Gathers results for the reports that were asked for.
@@ -55,13 +75,5 @@ struct CoverageReport {
     var isEnough: Bool { coverage.percent >= options.coveragePercentMin ?? 0 }
 
     /// Writes the JUnit file, if one was asked for.
-    func write() throws {
-        guard let path = options.junit else { return }
-        try requireFolder(of: path)
-        do throws(SystemError) {
-            try Files.replace(path, bytes: Array(document.text.utf8).span, mode: 0o644)
-        } catch {
-            throw fail("\(error)")
-        }
-    }
+    func write() throws { try options.write(document) }
 }

@@ -22,7 +22,9 @@ extension PolicyCommand {
             guard rows.count == found.count else {
                 throw fail("`\(daemon.address)`: a proposal of the answer cannot be read; use the daemon's own version")
             }
-            for row in rows { printOut(json ? row.json + [0x0A] : Array(row.text(isWhole: false, words: daemon.words).utf8)) }
+            for row in rows {
+                printOut(json ? row.json + [0x0A] : Array(row.text(isWhole: false, words: daemon.words).utf8))
+            }
             if !json, rows.isEmpty { printOut("nothing waits for approval\n") }
         }
     }

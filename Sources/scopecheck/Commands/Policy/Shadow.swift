@@ -12,8 +12,9 @@ extension PolicyCommand {
                 With a version it begins to compare; without one it shows what was found so far; --stop ends it. Nobody is \
                 answered by the candidate. A stored version is one that was active, or that `policy apply --stage` has \
                 stored. What the candidate would have to ask an issuer for is counted as unknown, unless both versions \
-                describe their issuers alike. Exit 0 when nothing would be allowed that was denied, 3 when something \
-                would, 2 when nothing is compared or the daemon cannot be asked.
+                describe their issuers alike; so are tokens that the active one did not find good, beyond 50 a second and \
+                worker. Exit 0 when nothing is known that would be allowed and was denied, which says nothing of what is \
+                unknown; 3 when something would; 2 when nothing is compared or the daemon cannot be asked.
                 """)
 
         @Argument(help: "A number, or 8 or more digits of a version; left out, the differences are shown.")

@@ -24,8 +24,17 @@ extension PolicyCommand {
         var at: TimeArgument?
 
         func run() throws {
-            let loaded = try policy.load()
+            let loaded: LoadedPolicy
+            do {
+                loaded = try policy.load()
+            } catch {
+                try reports.write(error: "the policy cannot be read", file: policy.files.first ?? "", line: 1)
+                throw error
+            }
             let now = at?.unixSeconds ?? nowSeconds()
+            if let first = loaded.policy.diagnostics.first(where: { $0.severity == .error }) {
+                try reports.write(error: first.message, file: first.file, line: first.line)
+            }
             let model = try loaded.checkedModel(json: json)
             let tests = loaded.policy.tests
             var passed = 0
@@ -49,6 +58,7 @@ extension PolicyCommand {
                     bar.show("testing", number + 1, of: tests.count)
                 }
             } catch {
+                try reports.write(error: "the tests could not be run: \(error)", file: loaded.label, line: 1)
                 throw fail("`\(loaded.label)`: the tests could not be run: \(error)")
             }
             let failed = tests.count - passed
