@@ -51,6 +51,7 @@ extension ConfigurationFile {
                 "use a unix socket or 127.0.0.1, or write `allow_remote: true`")
         }
         if result.isUnix {
+            refuseWithoutEffect(keys, kind)
             readPermissions(keys, &result)
         } else {
             for name in ["mode", "owner", "group", "peers"] {
@@ -66,6 +67,21 @@ extension ConfigurationFile {
         return result
     }
 
+    /// Whom these listeners answer is not for `peers` to say.
+    private mutating func refuseWithoutEffect(_ keys: [String: Node], _ kind: ListenerSettings.Kind) {
+        let names: [String]
+        let rule: String
+        switch kind {
+        case .admin: (names, rule) = (["peers", "group"], "root and the daemon's own user are answered, nobody else")
+        case .documents: (names, rule) = (["peers"], "whoever its file lets in is answered; `mode` and `group` say who")
+        default: return
+        }
+        for name in names {
+            guard let node = keys[name] else { continue }
+            add(node, "`\(name)` has no effect here: \(rule)", "remove it")
+        }
+    }
+
     private mutating func readPermissions(_ keys: [String: Node], _ result: inout ListenerSettings) {
         if let node = keys["mode"], let text = string(node) {
             let isOctal = text.utf8.count <= 4 && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x37 }
@@ -74,7 +90,7 @@ extension ConfigurationFile {
                 if result.kind == .admin, mode & 0o007 != 0 {
                     add(
                         node, "`\(text)` lets everyone on this machine administer the daemon",
-                        "write \"0600\", or \"0660\" and a group")
+                        "write \"0600\"; only root and the daemon's own user are answered")
                 }
             } else {
                 add(node, "`\(text)` is no file mode", "write it in octal and in quotes, as in \"0660\"")
