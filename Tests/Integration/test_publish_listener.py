@@ -59,7 +59,11 @@ def test_publishing():
         assert answer["state"] == "withdrawn" and stage.reason() == "publication_ended", answer
         # The admin socket takes them as before, and both count the same serials.
         stage.publish(ROUTES, "--address", stage.served.admin, check=0)
-        stage.publish(ROUTES, "--admin", stage.publications, check=0)
+        cli("publish", "--service", "orders", "--key", stage.signer[0], "--admin", stage.publications,
+            stage.write("published.yaml", ROUTES), check=0)
+        _, _, err = cli("publish", "--service", "orders", "--key", stage.signer[0], "--admin", stage.publications,
+                        "--address", stage.publications, stage.folder / "published.yaml", check=64)
+        assert "not both" in err, err
         assert stage.reason() == "granted"
         listed = {row["protocol"]: row["address"] for row in stage.served.status()["listeners"]}
         assert listed["publications"] == stage.publications and "admin" in listed, listed
