@@ -18,12 +18,13 @@ public enum LocalHTTPError: Error, Equatable, Sendable, CustomStringConvertible 
     public static let closedAtOnce = "it closed the connection"
 
     /// A listener on a unix socket keeps this user out: by its file's mode, by a folder above it, or by closing without a
-    /// word, as this daemon does with users who may not ask. Root is kept out by none of these.
+    /// word, as this daemon does with users who may not ask. Root and the socket's owner are kept out by none of these.
     public var isKeptOut: Bool {
         guard Accounts.ownUserID != 0 else { return false }
         switch self {
         case .system(let error): return error.call == "connect" && error.isDenied
-        case .badResponse(.unix, LocalHTTPError.closedAtOnce): return true
+        case .badResponse(.unix(let path), LocalHTTPError.closedAtOnce):
+            return (try? Files.ownerID(path)) != Accounts.ownUserID
         case .badResponse, .tooLarge: return false
         }
     }

@@ -150,7 +150,7 @@ struct PathWitness {
 
 /// Whether a request can have the text as a segment: what a backend could read as more than one, as none or as another
 /// is refused before any route is looked for.
-private func isSegment(_ text: String) -> Bool {
+func isSegment(_ text: String) -> Bool {
     let refused: (UInt8) -> Bool = { $0 <= 0x1F || $0 == 0x7F || $0 == 0x25 || $0 == 0x2F || $0 == 0x5C }
     guard !text.isEmpty, !text.utf8.contains(where: refused) else { return false }
     let dots = text.utf8.prefix { $0 == 0x2E }.count

@@ -78,7 +78,7 @@ extension Comparison {
             case .empty: clients = []
             case .other(let names):
                 stepsLeft -= clients.count
-                clients.removeAll { contains(names, $0) }
+                clients.removeAll { contains(names, $0) || !isSegment(texts.text($0)) }
             }
         }
         return clients

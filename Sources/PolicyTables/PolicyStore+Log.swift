@@ -22,8 +22,10 @@ extension PolicyStore {
     /// All activations that are still there, the oldest first.
     public func log() throws(PolicyStoreError) -> [Activation] {
         var result: [Activation] = []
-        try forEach(state, prefix: [StateKey.logMark]) { _, value in
-            if let activation = Activation(value) { result.append(activation) }
+        try forEach(state, prefix: [StateKey.logMark]) { key, value in
+            if let activation = Activation(value), [UInt8](copying: key) == StateKey.log(activation.number) {
+                result.append(activation)
+            }
             return .next
         }
         return result
@@ -34,7 +36,7 @@ extension PolicyStore {
         guard case .some(.some(let found)) = try read(state, StateKey.log(number), { Activation($0) }) else {
             return nil
         }
-        return found
+        return found.number == number ? found : nil
     }
 
     /// The last activations, the newest first. Reads no more of the log than it returns.
@@ -113,7 +115,14 @@ extension PolicyStore {
         guard entry.cause.kind == .rollback else { return entry }
         // An older number only: a record that names itself must not be followed for ever.
         if let number = entry.origin, number < entry.number, let found = try activation(number) { return found }
-        return entry
+        // Older builds did not write it down: then it is the last one before that was no rollback. To a version that never
+        // decided before, as a staged one, it is a step ahead.
+        var found = entry
+        while found.cause.kind == .rollback {
+            guard let earlier = try newest(before: found.number, where: { $0.version == entry.version }) else { break }
+            found = earlier
+        }
+        return found
     }
 
     private func newest(
@@ -132,10 +141,12 @@ extension PolicyStore {
     private func forEachActivation(
         before number: UInt64? = nil, _ body: (Activation) -> Iteration
     ) throws(PolicyStoreError) {
-        // By the records that are there: a number that was damaged may be any.
         let end = number.map { StateKey.log($0) } ?? [StateKey.logMark + 1]
-        try forEachDescending(state, before: end, prefix: [StateKey.logMark]) { _, value in
-            guard let activation = Activation(value) else { return .next }
+        try forEachDescending(state, before: end, prefix: [StateKey.logMark]) { key, value in
+            // One that says another number than its own has been damaged, and would be found again and again.
+            guard let activation = Activation(value), [UInt8](copying: key) == StateKey.log(activation.number) else {
+                return .next
+            }
             return body(activation)
         }
     }
@@ -149,10 +160,7 @@ extension PolicyStore {
     func shortenLog(_ limits: ActivationLogLimits) throws(PolicyStoreError) {
         guard try mayBeTooLong(limits) else { return }
         var entries: [LogEntry] = []
-        try forEach(state, prefix: [StateKey.logMark]) { _, value in
-            if let activation = Activation(value) { entries.append(LogEntry(activation)) }
-            return .next
-        }
+        for activation in try log() { entries.append(LogEntry(activation)) }
         var stored = Set(try versions().map(\.version))
         if let active = try active() { stored.insert(active.version) }
         let needed = LogEntry.needed(of: entries, for: stored)

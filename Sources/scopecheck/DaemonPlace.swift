@@ -77,13 +77,13 @@ extension DaemonAddress {
                 method, target, at: address, headers: headers, body: body,
                 contentType: method == "POST" ? contentType : nil, deadlineMilliseconds: patience.rawValue)
         } catch {
-            if error.isKeptOut, let keptOut { throw fail("`\(address)`: \(keptOut)") }
+            let doubt = method == "GET" ? "" : "nothing is known to be changed: "
+            if error.isKeptOut, let keptOut { throw fail("\(doubt)`\(address)`: \(keptOut)") }
             var hint = hint(error)
             if !hint.isEmpty { hint += otherwise }
             if case .unix(let path) = address, !path.hasPrefix("/") {
                 hint = "; that is a path from this folder, a whole one is written as `unix:\(DaemonPlace.usualAdmin)`"
             }
-            let doubt = method == "GET" ? "" : "nothing is known to be changed: "
             throw fail("\(doubt)\(error)\(hint)")
         }
         let answer = Answer(status: response.status, body: response.body)

@@ -26,6 +26,9 @@ extension StorePlace {
             return (loaded, nil)
         }
         guard let kept = try loaded.keepingPublications(of: bundle) else { return (loaded, active) }
+        for file in loaded.bundle.files where !file.name.isEmpty && !kept.bundle.files.contains(file) {
+            tell("`\(shown(file.name))` gives way to what the service has published since")
+        }
         return (LoadedPolicy(bundle: kept.bundle, folder: loaded.folder), active)
     }
 

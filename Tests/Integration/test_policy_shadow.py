@@ -102,6 +102,20 @@ def test_what_is_not_verified_is_unknown():
         assert report["same"] == 0 and report["opens"] + report["unknown"] == len(tokens), report
 
 
+def test_requests_without_a_token_use_no_verification_up():
+    with Shadowed() as stage:
+        claim = stage.write("claim/policy.yaml", POLICY.replace("profile: rfc9068", "scope_claim: scp"))
+        stage.write("claim/jwks.json", (stage.folder / "jwks.json").read_text())
+        _, out, _ = cli("policy", "apply", claim, "-m", "claim", "--stage", "--json", *stage.place, check=0)
+        stage.shadow(json.loads(out)["version"])
+        for _ in range(3):
+            for _ in range(120):
+                assert stage.ask().status == 401
+            assert stage.ask(token=stage.token(scope=5, scp="orders:read")).status == 401
+        report = stage.shadow(check=3)
+        assert (report["opens"], report["unknown"], report["same"]) == (3, 0, 360), report
+
+
 def test_what_cannot_be_compared_is_refused():
     with Shadowed() as stage:
         code, _, error = cli("policy", "shadow", "0" * 64, *stage.place)

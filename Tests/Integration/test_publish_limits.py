@@ -3,9 +3,11 @@ that only look like it, and when dates have passed."""
 
 import json
 import shutil
+import signal
 import time
 
-from daemon import cli
+from daemon import SERVE, cli
+from harness import wait_until
 from test_publish import CREATE, ROUTES, Publisher, Signed
 
 EXTRA = """\
@@ -106,14 +108,52 @@ def test_an_exported_policy_is_applied_with_its_publications():
         out = stage.folder / "exported"
         cli("policy", "export", "active", "--to", out, "--admin", stage.served.admin, check=0)
         shutil.copy(stage.folder / "jwks.json", out)
+        # Into a store that has nothing of it.
+        copy = stage.daemon(name="copy", config=SERVE)
+        cli("policy", "apply", out, "-m", "restored", "--admin", copy.admin, check=0)
+        assert cli("policy", "show", "active", "--admin", copy.admin, "--source", check=0)[1].count("published/orders/") == 2
+        # What was published since stays.
         stage.publish(None, "--withdraw", check=0)
         assert stage.reason() == "publication_ended"
-        apply(stage, out)
-        assert stage.reason() == "granted"
+        text = apply(stage, out)
+        assert "gives way to what the service has published since" in text, text
+        assert stage.reason() == "publication_ended"
         end = out / "published/orders/end.yaml"
         end.write_text(end.read_text() + "# mine\n")
         text = apply(stage, out, check=1)
         assert "as the daemon writes" in text, text
+
+
+def test_an_exported_folder_that_is_served_undoes_no_publication():
+    config = """\
+policy: {folder}/exported
+store: {folder}/own-store
+workers: 2
+admin: {{ address: "{admin}" }}
+fastcgi: {{ address: "{fastcgi}" }}
+http: {{ address: "{http}" }}
+"""
+    with Publisher() as stage:
+        stage.install()
+        out = stage.folder / "exported"
+        cli("policy", "export", "active", "--to", out, "--admin", stage.served.admin, check=0)
+        shutil.copy(stage.folder / "jwks.json", out)
+        stage.served = stage.daemon(name="own", config=config)
+        assert stage.reason(scope="orders:read") == "granted"
+        tighter = ROUTES.replace("scopes: orders:read", "scopes: [orders:read, orders:write]")
+        stage.publish(tighter, check=0)
+        for _ in range(2):
+            assert stage.reason(scope="orders:read") == "insufficient_scope"
+            label = stage.served.policy_label()
+            stage.served.process.signal(signal.SIGHUP)
+            wait_until(lambda: "policy_unchanged" in stage.served.log_text(), "the folder is read again")
+            assert stage.served.policy_label() == label
+            stage.served.terminate()
+            stage.served.start()
+        stage.publish(None, "--withdraw", check=0)
+        stage.served.terminate()
+        stage.served.start()
+        assert stage.reason() == "publication_ended"
 
 
 def test_signatures_that_nobody_requires_drop_no_publication():

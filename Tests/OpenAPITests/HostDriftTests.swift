@@ -55,6 +55,25 @@ import Testing
         #expect(found.first?.hasSuffix(" on `api.example.com`") == true, "\(found)")
     }
 
+    /// A server of several environments, of which the policy is for one, or for none.
+    @Test func hostsOfAVariable() throws {
+        func unknown(_ values: String) throws -> Int {
+            let server =
+                "{ url: 'https://{env}.example.com/v1', variables: { env: { default: api, enum: [\(values)] } } }"
+            return try findings("", servers: server, HostDriftTests.shared)
+                .filter { $0.hasPrefix("host_unknown") }.count
+        }
+        #expect(try unknown("api, stage") == 0)
+        #expect(try unknown("api, qa, stage") == 0)
+        #expect(
+            try findings("", servers: HostDriftTests.elsewhere, HostDriftTests.shared).filter {
+                $0.hasPrefix("host_unknown")
+            }.count == 2)
+    }
+
+    private static let elsewhere =
+        "{ url: 'https://{env}.example.com/v1', variables: { env: { default: qa, enum: [qa, stage] } } }"
+
     @Test func hostsOfOneOperation() throws {
         let path = "  /y: { servers: [{ url: https://b.example.com/v2 }], get: { security: [{ oauth: [read] }] } }"
         let policy = HostDriftTests.shared.replacing("/v1/y", with: "/v2/y")

@@ -33,6 +33,20 @@ import Testing
         return path
     }
 
+    /// Identifiers that no segment can be name no path, however many there are: nothing is wider, for certain.
+    @Test func identifiersThatAreURLs() {
+        let clients = (0..<500).map { "https://c\($0).example.com/x" }
+        func routes(_ ground: RouteModel.Ground) -> [RouteModel] {
+            (0..<300).map { number in
+                var result = route("GET /u\(number)/{c}", ground)
+                result.bindings = [.init(segment: 1, claim: "client_id")]
+                return result
+            }
+        }
+        let read = RouteModel.Ground.scopes(all: [0], any: [])
+        #expect(kinds(policy(routes(admin), clients: clients), policy(routes(read), clients: clients)).isEmpty)
+    }
+
     @Test func aClientNamesItself() throws {
         let found = examples(
             policy([route("GET /u/{c}", admin)], clients: ["web", "zoo"]),

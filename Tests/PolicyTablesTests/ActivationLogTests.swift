@@ -165,6 +165,36 @@ private struct World {
         #expect(try world.store.log(limit: 3).map(\.number) == [1 << 40 + 1, 4, 2])
     }
 
+    /// Records that older builds wrote, which do not say where a rollback went back to.
+    @Test func rollbacksOfOlderBuildsAreNotWalkedInACircle() throws {
+        let world = try World(versions: 3)
+        for version in world.versions { _ = try world.store.activate(version, now: 1, cause: apply) }
+        let back = try world.store.activate(world.versions[1], now: 2, cause: rollback)
+        #expect(back.origin == 2)
+        let older = Activation(
+            number: back.number, version: back.version, activatedAt: 2, cause: rollback, previous: back.previous)
+        for key in [Array("active".utf8), StateKey.log(back.number)] {
+            try world.temporary.set("state", key, older.encoded)
+        }
+        #expect(world.before() == world.versions[0])
+        #expect(try world.store.activate(world.versions[0], now: 3, cause: rollback).origin == 1)
+        #expect(world.before() == nil)
+    }
+
+    /// An entry that says a greater number than its own would be come upon again and again.
+    @Test func anEntryUnderAnotherNumberIsPassedOver() throws {
+        let world = try World(versions: 4)
+        for version in world.versions.prefix(3) { _ = try world.store.activate(version, now: 1, cause: apply) }
+        let first = try #require(try world.store.activation(1))
+        let damaged = Activation(number: 100, version: first.version, activatedAt: 1, cause: apply)
+        try world.temporary.set("state", StateKey.log(1), damaged.encoded)
+        #expect(try world.store.activation(1) == nil && world.numbers() == [2, 3])
+        #expect(try world.store.activate(world.versions[3], now: 2, cause: rollback).origin == nil)
+        #expect(world.before() == world.versions[2])
+        try world.store.shortenLog(limits(kept: 1))
+        #expect(try world.numbers().last == 4)
+    }
+
     @Test func versionsThatDecidedLast() throws {
         let world = try World(versions: 4)
         for place in [0, 1, 0, 2] { _ = try world.store.activate(world.versions[place], now: 1, cause: apply) }

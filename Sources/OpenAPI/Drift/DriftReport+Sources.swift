@@ -113,12 +113,17 @@ extension DriftReport {
         _ document: APIDocument, _ hosts: [String], _ chosen: [String: [String]]
     ) throws(DocumentError) {
         var seen: Set<String> = []
-        for server in document.serverLists.joined()
-        where server.variables.allSatisfy({ $0.values.count == 1 || chosen[$0.name] != nil }) {
-            for url in try ServerURLs(server, chosen: chosen).urls {
-                guard case .place(let host?, _, _) = ServerPlace.read(url), !ServerPlace.isLoopback(host),
-                    seen.insert(host).inserted, !DriftReport.isServed(host, by: hosts)
-                else { continue }
+        for server in document.serverLists.joined() {
+            let published = try ServerURLs(server, chosen: chosen).urls.compactMap { url -> String? in
+                guard case .place(let host?, _, _) = ServerPlace.read(url), !ServerPlace.isLoopback(host) else {
+                    return nil
+                }
+                return host
+            }
+            // Values of variables stand for environments, of which the policy may be for one.
+            let isOneOfThem = server.variables.contains { $0.values.count != 1 && chosen[$0.name] == nil }
+            if isOneOfThem, published.contains(where: { DriftReport.isServed($0, by: hosts) }) { continue }
+            for host in published where !DriftReport.isServed(host, by: hosts) && seen.insert(host).inserted {
                 add(
                     .hostUnknown, host, "it is published as a server, and the policy's service does not have it",
                     mend: "add it to `hosts`, or correct the document's `servers`", line: server.line)

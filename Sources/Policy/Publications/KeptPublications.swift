@@ -18,7 +18,7 @@ public struct KeptPublications: Sendable {
     ///   - folder: where relative paths of key files start.
     ///   - now: Unix seconds.
     /// - Returns: nil when there is nothing to keep: nothing was published, it was for another environment, or the policy
-    ///   brings all of it itself (one that was exported, say).
+    ///   brings exactly that (one that was exported, say).
     /// - Throws: when they do not fit into one bundle.
     public init?(
         of active: PolicyBundle, in bundle: PolicyBundle, folder: String?, now: Int64
@@ -47,6 +47,7 @@ public struct KeptPublications: Sendable {
         refusals = policy.model.map { KeptPublications.refusals(kept, policy, $0, now: now) } ?? []
     }
 
+    /// Its size was judged when it was published: it must not block what people apply.
     static func refusals(
         _ bundle: PolicyBundle, _ policy: PolicySource, _ model: PolicyModel, now: Int64
     ) -> [PublicationRefusal] {
@@ -56,7 +57,7 @@ public struct KeptPublications: Sendable {
             guard let file = bundle.files.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else { continue }
             do throws(PublicationRefusal) {
                 let read = try PublishedFile(file.bytes, service: publisher.name, name: name)
-                try PublicationLimits(publisher, model).check(read, policy)
+                try PublicationLimits(publisher, model).check(read, policy, amounts: false)
                 try checkEnd(publisher, model, now: now)
             } catch {
                 result.append(

@@ -68,27 +68,29 @@ extension PolicyBundle {
     /// Whether it is that policy, and beside it nothing but what services have published.
     public func isPublished(beside policy: PolicyBundle) -> Bool {
         let own = files.filter { PolicyBundle.publishedService($0.name) == nil }
-        guard environment == policy.environment, own.count == policy.files.count else { return false }
+        let given = policy.files.filter { PolicyBundle.publishedService($0.name) == nil }
+        guard environment == policy.environment, own.count == given.count,
+            policy.publishedServices.isSubset(of: publishedServices)
+        else { return false }
         // The name of one file alone is not part of its version.
         let isNamed = own.count > 1 || environment != nil
-        return zip(own, policy.files).allSatisfy {
+        return zip(own, given).allSatisfy {
             $0.bytes == $1.bytes && (!isNamed || $0.name.utf8.elementsEqual($1.name.utf8))
         }
     }
 
-    /// The policy with what has been published into another one, of the services that are named and that it brings no
-    /// publication of itself.
+    private var publishedServices: Set<String> { Set(files.compactMap { PolicyBundle.publishedService($0.name) }) }
+
+    /// The policy with what has been published into another one, of the services that are named. It takes the place of
+    /// what the policy brings of the same services, as one that was exported does: a service may have published since.
     /// - Parameter services: nil is all.
     /// - Returns: nil when that is more than a bundle holds.
     func keeping(_ services: [String]?, of other: PolicyBundle) -> PolicyBundle? {
-        let own = Set(files.compactMap { PolicyBundle.publishedService($0.name) })
-        let wanted = services.map { Set($0) }
-        let kept = other.files.filter { file in
-            guard let service = PolicyBundle.publishedService(file.name), !own.contains(service) else { return false }
-            return wanted?.contains(service) ?? true
-        }
-        guard !kept.isEmpty else { return self }
-        var files = files
+        let wanted = services.map { other.publishedServices.intersection($0) } ?? other.publishedServices
+        guard !wanted.isEmpty else { return self }
+        func isWanted(_ file: File) -> Bool { PolicyBundle.publishedService(file.name).map(wanted.contains) ?? false }
+        let kept = other.files.filter(isWanted)
+        var files = files.filter { !isWanted($0) }
         for index in files.indices where files[index].name.isEmpty { files[index].name = "policy.yaml" }
         return PolicyBundle(files: files + kept, environment: environment)
     }

@@ -49,7 +49,7 @@ extension PolicyDesk {
 
     /// Applies a bundle that lies in a file and whose bytes are `version`.
     func apply(_ version: Digest, bundle: String, _ request: PolicyChangeRequest) throws -> PolicyChange {
-        try hold.during { try applyHolding(version, bundle: bundle, request) }
+        try hold.during(mayBeMadeAnew: true) { try applyHolding(version, bundle: bundle, request) }
     }
 
     private func applyHolding(

@@ -134,7 +134,7 @@ struct PolicyVersions: Sendable {
         var count: UInt64 = 0
         for number in numbers + (isEnd ? [0] : []) {
             // Numbers of damaged entries may be any.
-            if let last, number < last { count += last - number - 1 }
+            if let last, number < last { count &+= last - number - 1 }
             last = number
         }
         return count

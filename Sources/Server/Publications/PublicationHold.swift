@@ -19,21 +19,20 @@ final class PublicationHold: Sendable {
 
     private let state = Mutex(State())
 
-    /// - Parameter change: a change that a person or the policy file makes, compiling included.
-    func during<Result>(_ change: () throws -> Result) rethrows -> Result {
+    /// - Parameters:
+    ///   - mayBeMadeAnew: whether whoever asks for it makes it once more when it was overtaken.
+    ///   - change: a change that a person or the policy file makes, compiling included.
+    func during<Result>(mayBeMadeAnew: Bool = false, _ change: () throws -> Result) rethrows -> Result {
         state.withLock { $0.changes += 1 }
-        var retries = false
-        defer {
-            let until = retries ? SystemClock.monotonicNanoseconds() + PublicationHold.retryMilliseconds * 1_000_000 : 0
-            state.withLock { state in
-                state.changes -= 1
-                state.until = until
-            }
-        }
+        defer { state.withLock { $0.changes -= 1 } }
         do {
-            return try change()
-        } catch PolicyChangeRefusal.moved(isPublication: true) {
-            retries = true
+            let result = try change()
+            // What was waited for is done.
+            if mayBeMadeAnew { state.withLock { $0.until = 0 } }
+            return result
+        } catch PolicyChangeRefusal.moved(isPublication: true) where mayBeMadeAnew {
+            let until = SystemClock.monotonicNanoseconds() + PublicationHold.retryMilliseconds * 1_000_000
+            state.withLock { $0.until = until }
             throw PolicyChangeRefusal.moved(isPublication: true)
         }
     }

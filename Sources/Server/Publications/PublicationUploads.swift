@@ -10,11 +10,14 @@ internal import Synchronization
 final class PublicationUploads: Sendable {
     /// A publication is up to 4 MiB of memory until it is judged, and they are judged one after the other.
     static let waitingMax = 8
+    /// Approvals and rejections, which have places of their own: people do not queue behind services.
+    static let decisionsMax = 4
     /// With those whose peer has not read its answer yet.
     static let threadsMax = 32
 
     private struct Turns {
         var waiting = 0
+        var decisions = 0
         var threads = 0
     }
 
@@ -46,17 +49,27 @@ final class PublicationUploads: Sendable {
         guard upload.bodyBytes <= (isPublication ? PublicationRequests.bodyBytesMax : PublicationRequests.lineBytesMax)
         else { return .failure(413, "the body is too long for this request") }
         let hasTurn = turns.withLock { turns in
-            guard turns.waiting < PublicationUploads.waitingMax, turns.threads < PublicationUploads.threadsMax else {
-                return false
+            if isPublication {
+                guard turns.waiting < PublicationUploads.waitingMax, turns.threads < PublicationUploads.threadsMax
+                else {
+                    return false
+                }
+                turns.waiting += 1
+                turns.threads += 1
+            } else {
+                guard turns.decisions < PublicationUploads.decisionsMax else { return false }
+                turns.decisions += 1
             }
-            turns.waiting += 1
-            turns.threads += 1
             return true
         }
         guard hasTurn else { return .failure(503, "too many publications are being judged; try again in a while") }
         return upload.answerOnThread(
-            name: "publication", endTurn: { [self] in turns.withLock { $0.waiting -= 1 } },
-            endThread: { [self] in turns.withLock { $0.threads -= 1 } }
+            name: "publication", endTurn: { [self] in if isPublication { turns.withLock { $0.waiting -= 1 } } },
+            endThread: { [self] in
+                turns.withLock { turns in
+                    if isPublication { turns.threads -= 1 } else { turns.decisions -= 1 }
+                }
+            }
         ) { [self] upload in
             var body: [UInt8] = []
             body.reserveCapacity(upload.bodyBytes)

@@ -34,8 +34,13 @@ final class ShadowDecider {
         _ active: Decider, _ facts: borrowing RequestFacts, _ bytes: Span<UInt8>, now: Int64
     ) {
         guard let decider = ready() else { return }
-        let limits = DecisionLimits(mayVerify: mayVerify(active, now: now), mayWaitForKey: false)
-        let outcome = decider.decide(facts, bytes, now: now, limits: limits)
+        var limits = DecisionLimits(mayVerify: active.verifiedToken != nil, mayWaitForKey: false)
+        var outcome = decider.decide(facts, bytes, now: now, limits: limits)
+        // Most requests need no signature verified; only for those that do is the budget there.
+        if outcome == .verificationOwed, spend(active, now: now) {
+            limits.mayVerify = true
+            outcome = decider.decide(facts, bytes, now: now, limits: limits)
+        }
         // Not even of a token that is no token for the active version: the candidate may look for it elsewhere, read
         // claims by other names, ask its issuer or let it pass in observe mode. Others' tokens, which use the budget up,
         // must not make what it would open look the same.
@@ -68,8 +73,7 @@ final class ShadowDecider {
         return decider
     }
 
-    private func mayVerify(_ active: Decider, now: Int64) -> Bool {
-        if active.verifiedToken != nil { return true }
+    private func spend(_ active: Decider, now: Int64) -> Bool {
         if now != budgetSecond {
             budgetSecond = now
             budget = ShadowDecider.verificationsPerSecond

@@ -23,17 +23,24 @@ import Testing
 
     @Test func heldUntilAnOvertakenChangeIsMadeAnew() throws {
         let hold = PublicationHold()
-        #expect(throws: PolicyChangeRefusal.self) {
-            try hold.during { throw PolicyChangeRefusal.moved(isPublication: false) }
-        }
-        #expect(!hold.isHeld)
-        for _ in 0..<2 {
+        func overtaken(_ isPublication: Bool, mayBeMadeAnew: Bool) {
             #expect(throws: PolicyChangeRefusal.self) {
-                try hold.during { throw PolicyChangeRefusal.moved(isPublication: true) }
+                try hold.during(mayBeMadeAnew: mayBeMadeAnew) {
+                    throw PolicyChangeRefusal.moved(isPublication: isPublication)
+                }
             }
-            #expect(hold.isHeld)
         }
+        overtaken(false, mayBeMadeAnew: true)
+        #expect(!hold.isHeld)
+        overtaken(true, mayBeMadeAnew: false)
+        #expect(!hold.isHeld)
+        overtaken(true, mayBeMadeAnew: true)
+        #expect(hold.isHeld)
+        // Neither the end of another change nor a refused one lets publications in before.
         hold.during {}
+        #expect(throws: Broken.self) { try hold.during(mayBeMadeAnew: true) { throw Broken() } }
+        #expect(hold.isHeld)
+        hold.during(mayBeMadeAnew: true) {}
         #expect(!hold.isHeld)
     }
 }

@@ -48,6 +48,7 @@ extension PolicyCommand {
 
         func run() throws {
             let given = try policy.load()
+            try given.checkPublications()
             var attemptsLeft = 4
             while true {
                 attemptsLeft -= 1
@@ -61,7 +62,6 @@ extension PolicyCommand {
         private func apply(_ given: LoadedPolicy, isFirst: Bool, isLast: Bool) throws -> [UInt8]? {
             let (loaded, active) = try place.keepingPublications(given, isSigned: signatures != nil)
             let model = try loaded.checkedModel(json: json)
-            try loaded.checkPublications()
             if isFirst, place.store != nil || signatures == nil { loaded.warnOfMissingKeys() }
             try requireTests(loaded, model)
             var request = PolicyChangeRequest(author: reason.author ?? userName(), note: reason.message)

@@ -70,10 +70,10 @@ extension PolicyCommand {
             // Where that is not allowed it computes all the same.
             if giveWay { try? ProcessResources.giveWay() }
             let given = try load()
+            try given.checkPublications()
             let loaded = try keepingPublications(given)
             let now = nowSeconds()
             let model = try loaded.checkedModel(json: false)
-            try loaded.checkPublications()
             let source = loaded.source
             do {
                 // Before anything is in the store: a version that is there has passed its tests.
