@@ -22,7 +22,7 @@ public enum LocalHTTPError: Error, Equatable, Sendable, CustomStringConvertible 
     public var isKeptOut: Bool {
         guard Accounts.ownUserID != 0 else { return false }
         switch self {
-        case .system(let error): return error.call == "connect" && error.isDenied
+        case .system(let error): return error.call == "connect" && error.isForbidden
         case .badResponse(.unix(let path), LocalHTTPError.closedAtOnce):
             return (try? Files.ownerID(path)) != Accounts.ownUserID
         case .badResponse, .tooLarge: return false

@@ -28,9 +28,6 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was to be made is there already.
     public var isAlreadyThere: Bool { code == EEXIST }
 
-    /// This process's user may not.
-    public var isDenied: Bool { code == EACCES }
-
     /// Nobody listens at the address that was to be connected to.
     public var isNobodyThere: Bool { call == "connect" && (code == ENOENT || code == ECONNREFUSED) }
 

@@ -32,6 +32,11 @@ def apply(stage, path, *flags, check=0):
     return out + err
 
 
+def serving(name):
+    """The configuration of a daemon of its own that reads its policy from a folder of the stage."""
+    return f"policy: {{folder}}/{name}\n" + SERVE.replace("{folder}/store", "{folder}/own-store")
+
+
 def folder(stage, name, files):
     """A policy's folder of the stage's policy and more."""
     stage.write(f"{name}/jwks.json", (stage.folder / "jwks.json").read_text())
@@ -77,17 +82,9 @@ def test_files_in_the_folder_of_publications_are_refused():
 
 
 def test_a_policy_folder_of_the_daemon_s_own():
-    config = """\
-policy: {folder}/given
-store: {folder}/own-store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-"""
     with Publisher() as stage:
         path = folder(stage, "given", {"public/debug.yaml": EXTRA})
-        stage.served = stage.daemon(name="own", config=config)
+        stage.served = stage.daemon(name="own", config=serving("given"))
         stage.install()
         assert stage.reason(path="/", host="debug.example.com") == "public"
         # Renamed it is refused, and what decided goes on; removed it is gone.
@@ -125,20 +122,12 @@ def test_an_exported_policy_is_applied_with_its_publications():
 
 
 def test_an_exported_folder_that_is_served_undoes_no_publication():
-    config = """\
-policy: {folder}/exported
-store: {folder}/own-store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
-"""
     with Publisher() as stage:
         stage.install()
         out = stage.folder / "exported"
         cli("policy", "export", "active", "--to", out, "--admin", stage.served.admin, check=0)
         shutil.copy(stage.folder / "jwks.json", out)
-        stage.served = stage.daemon(name="own", config=config)
+        stage.served = stage.daemon(name="own", config=serving("exported"))
         assert stage.reason(scope="orders:read") == "granted"
         tighter = ROUTES.replace("scopes: orders:read", "scopes: [orders:read, orders:write]")
         stage.publish(tighter, check=0)

@@ -11,18 +11,12 @@ import threading
 import time
 
 import issuer
-from daemon import cli, open_files
+from daemon import SERVE, cli, open_files
 from harness import HERE, Settings, connect, connects, need, request, wait_until
 from test_garbage import as_nobody, garbage, send_and_forget
 from test_publish import CREATE, ROUTES, Publisher, body, signed, statement
 
-CONFIG = """\
-policy: {folder}/policy.yaml
-store: {folder}/store
-workers: 2
-admin: {{ address: "{admin}" }}
-fastcgi: {{ address: "{fastcgi}" }}
-http: {{ address: "{http}" }}
+CONFIG = f"policy: {{folder}}/policy.yaml\n{SERVE}" + """\
 publications: {{ address: "unix:{folder}/publications.sock"MORE }}
 """
 ONLY = "takes publications only"
